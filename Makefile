@@ -1,0 +1,42 @@
+# Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
+.PHONY: help setup build demo test check fmt bench advisories clean
+
+PHOTOS ?=
+DEMO_OUT := demo/out
+
+help:        ## Show this list
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup:       ## Fetch the ONNX Runtime library (pinned version and hash)
+	@scripts/setup.sh
+
+build: setup ## Build the release program
+	cargo build --locked --release
+
+demo:        ## Redact real photos into demo/out; PHOTOS=dir for your own
+	@scripts/demo.sh "$(PHOTOS)" "$(DEMO_OUT)"
+
+test:        ## Set up and run every test
+	@scripts/setup.sh --tests
+	cargo test --locked --all-features
+
+check:       ## Formatting, lints, licences, unused dependencies, docs
+	@scripts/setup.sh --check
+	cargo fmt --check
+	cargo clippy --locked --all-targets --all-features -- -D warnings
+	cargo deny --log-level error check licenses bans sources
+	cargo machete
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+
+fmt:         ## Format the code
+	cargo fmt
+
+bench: build ## Speed and memory beside a named peer, in one run
+	@scripts/bench.sh
+
+advisories:  ## Known vulnerabilities (needs an open network)
+	cargo deny check advisories
+
+clean:       ## Remove build products and fetched files
+	cargo clean
+	rm -rf .setup $(DEMO_OUT) $(DEMO_OUT).quarantine

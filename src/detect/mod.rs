@@ -1,0 +1,182 @@
+//! Finding faces and plates: which views to look at, running the models, and uniting what they found.
+//!
+//! A [`DetectionReport`] can only be made from an answer of every required detector for every view of its plan.
+//! "Nothing found" is therefore an answer, never a gap.
+
+mod centerface;
+mod manifest;
+mod merge;
+mod session;
+mod views;
+mod yunet;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    manifest::{ChannelOrder, Family, InputSpec, MANIFEST_FILE, Manifest, ModelSpec, VerifiedModel},
+    session::{ExecutionProvider, OrtDetector, Runtime},
+    views::{View, ViewNeeds, plan_views},
+};
+use crate::{
+    error::{ErrorCode, PhotoError, PhotoResult, Stage},
+    geometry::{BoxF, Size},
+    photo::{Photo, RgbView},
+    redact::{ModelFacts, RedactionPolicy, ViewFacts},
+};
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    Face,
+    Plate,
+}
+
+impl Class {
+    /// The classes that every photo is checked for.
+    pub const REQUIRED: [Self; 2] = [Self::Face, Self::Plate];
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Face => "face",
+            Self::Plate => "plate",
+        })
+    }
+}
+
+/// A box and its score, 0 to 1, in whatever coordinates the context says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    pub area: BoxF,
+    pub score: f32,
+}
+
+/// Something found, in upright photo pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Detection {
+    pub class: Class,
+    pub area: BoxF,
+    pub score: f32,
+}
+
+/// A model that can look at views. Synchronous, one thread at a time.
+pub trait Detector: Send {
+    fn spec(&self) -> &ModelSpec;
+
+    /// Look at views of one size; one list of candidates a view, in view pixels.
+    ///
+    /// # Errors
+    /// `detector_failed`, `detector_overflow`: anything but a complete answer.
+    fn detect(&mut self, batch: &[RgbView]) -> PhotoResult<Vec<Vec<Candidate>>>;
+}
+
+/// A detector and the smallest object it has to find, in photo pixels.
+pub struct ArmedDetector {
+    pub detector: Box<dyn Detector>,
+    pub min_object_px: f32,
+}
+
+/// The answers of all required detectors for one photo.
+#[derive(Debug)]
+pub struct DetectionReport {
+    detections: Vec<Detection>,
+    models: Vec<ModelFacts>,
+    views: ViewFacts,
+}
+
+impl DetectionReport {
+    #[must_use]
+    pub fn detections(&self) -> &[Detection] {
+        &self.detections
+    }
+
+    #[must_use]
+    pub fn models(&self) -> &[ModelFacts] {
+        &self.models
+    }
+
+    #[must_use]
+    pub fn views(&self) -> ViewFacts {
+        self.views
+    }
+}
+
+/// Run every detector on every view that its plan asks for.
+///
+/// # Errors
+/// `detector_failed` if a class of [`Class::REQUIRED`] has no detector or a detector gives no answer for a view,
+/// `detector_overflow` if one reports as many candidates as it may.
+pub fn detect_all(
+    photo: &dyn Photo,
+    detectors: &mut [ArmedDetector],
+    policy: &RedactionPolicy,
+) -> PhotoResult<DetectionReport> {
+    for class in Class::REQUIRED {
+        if !detectors.iter().any(|armed| armed.detector.spec().class == class) {
+            let detail = format!("no detector for class `{class}`");
+            return Err(PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail));
+        }
+    }
+    let mut report = DetectionReport { detections: Vec::new(), models: Vec::new(), views: ViewFacts::default() };
+    let renditions = photo.renditions();
+    for armed in detectors {
+        let spec = armed.detector.spec().clone();
+        let views = plan_views(photo.upright_size(), &needs(&spec, armed.min_object_px));
+        let mut candidates = Vec::new();
+        for view in &views {
+            for rendition in 0..renditions {
+                candidates.extend(look_at(photo, armed.detector.as_mut(), view, rendition)?);
+                report.views.count += 1;
+                report.views.megapixels += view.out.pixels() as f64 / 1e6;
+            }
+        }
+        let class = policy.of(spec.class);
+        let united = merge::unite(candidates, (class.enlarge_x, class.enlarge_y));
+        report.detections.extend(united.into_iter().map(|found| Detection {
+            class: spec.class,
+            area: found.area,
+            score: found.score,
+        }));
+        report.models.push(ModelFacts { name: spec.name, sha256: spec.sha256 });
+    }
+    report.views.megapixels = (report.views.megapixels * 100.0).round() / 100.0;
+    Ok(report)
+}
+
+fn needs(spec: &ModelSpec, min_object_px: f32) -> ViewNeeds {
+    ViewNeeds { min_object_px, model_object_px: spec.min_object_px, tile_px: spec.tile_px, overlap_px: spec.overlap_px }
+}
+
+/// The candidates of one view, in photo pixels and clipped to the photo.
+fn look_at(
+    photo: &dyn Photo,
+    detector: &mut dyn Detector,
+    view: &View,
+    rendition: usize,
+) -> PhotoResult<Vec<Candidate>> {
+    let picture = photo.view(view.crop, view.out, rendition)?;
+    let mut answers = detector.detect(std::slice::from_ref(&picture))?;
+    let (Some(found), true) = (answers.pop(), answers.is_empty()) else {
+        let detail = format!("model `{}`: expected one answer for one view", detector.spec().name);
+        return Err(PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail));
+    };
+    let size = photo.upright_size();
+    Ok(found.into_iter().filter_map(|candidate| to_photo(candidate, view, size)).collect())
+}
+fn to_photo(candidate: Candidate, view: &View, photo: Size) -> Option<Candidate> {
+    let scale_x = view.crop.width() / view.out.width as f32;
+    let scale_y = view.crop.height() / view.out.height as f32;
+    let (right, bottom) = (photo.width as f32, photo.height as f32);
+    let area = BoxF {
+        x0: (view.crop.x0 + candidate.area.x0 * scale_x).clamp(0.0, right),
+        y0: (view.crop.y0 + candidate.area.y0 * scale_y).clamp(0.0, bottom),
+        x1: (view.crop.x0 + candidate.area.x1 * scale_x).clamp(0.0, right),
+        y1: (view.crop.y0 + candidate.area.y1 * scale_y).clamp(0.0, bottom),
+    };
+    // Only boxes that lie wholly in a view's padding vanish here: there is no photo under them.
+    (area.area() > 0.0).then_some(Candidate { area, score: candidate.score })
+}

@@ -1,0 +1,263 @@
+//! ONNX Runtime: loading the library, making sessions, and running one model on a batch of views.
+
+use std::path::Path;
+
+use ort::{
+    environment::Environment,
+    ep,
+    session::{HasSelectedOutputs, OutputSelector, RunOptions, Session},
+    value::TensorRef,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Candidate, Detector, centerface,
+    manifest::{ChannelOrder, Family, InputSpec, ModelSpec, VerifiedModel},
+    yunet,
+};
+use crate::{
+    error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
+    geometry::Size,
+    photo::RgbView,
+};
+
+/// Where inference runs. What is asked for and missing is fatal: there is no silent fall-back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutionProvider {
+    Cpu,
+    Cuda,
+    Tensorrt,
+    Openvino,
+}
+
+impl ExecutionProvider {
+    fn dispatch(self) -> ep::ExecutionProviderDispatch {
+        match self {
+            Self::Cpu => ep::CPU::default().build(),
+            Self::Cuda => ep::CUDA::default().build(),
+            Self::Tensorrt => ep::TensorRT::default().build(),
+            Self::Openvino => ep::OpenVINO::default().build(),
+        }
+        .error_on_failure()
+    }
+}
+
+/// The loaded ONNX Runtime library. One a process.
+pub struct Runtime {
+    environment: Environment,
+}
+
+impl Runtime {
+    /// Load the library from `path`. Telemetry is switched off.
+    ///
+    /// # Errors
+    /// If the library is missing, of another version or already loaded.
+    pub fn load(path: &Path) -> Result<Self, FatalError> {
+        let fatal = |error: &dyn std::fmt::Display| {
+            FatalError::new(
+                format!("cannot load ONNX Runtime from `{}`: {error}", path.display()),
+                "run `make setup`, or set `models.onnxruntime_library` to libonnxruntime.so 1.31 or later",
+            )
+        };
+        let builder = ort::init_from(path).map_err(|error| fatal(&error))?;
+        let environment = builder.with_name("obscura").with_telemetry(false).build().map_err(|error| fatal(&error))?;
+        Ok(Self { environment })
+    }
+
+    /// A detector with a session of its own, which runs on the calling thread alone.
+    ///
+    /// # Errors
+    /// If the model is not understood or an execution provider is missing.
+    pub fn detector(
+        &self,
+        model: &VerifiedModel,
+        providers: &[ExecutionProvider],
+        min_score: f32,
+    ) -> Result<OrtDetector, FatalError> {
+        let name = &model.spec.name;
+        let session = self.session(&model.bytes, providers).map_err(|error| {
+            FatalError::new(
+                format!("cannot start model `{name}` on {providers:?}: {error}"),
+                "asking for an execution provider that the ONNX Runtime library lacks is fatal; change \
+                 `detect.execution_providers`, or point `models.onnxruntime_library` to a library that has it",
+            )
+        })?;
+        let mut selector = OutputSelector::no_default();
+        for output in output_names(model.spec.family) {
+            selector = selector.with(*output);
+        }
+        let options = RunOptions::new()
+            .map(|options| options.with_outputs(selector))
+            .map_err(|error| FatalError::new(format!("model `{name}`: {error}"), "report this"))?;
+        Ok(OrtDetector { spec: model.spec.clone(), session, options, min_score, input: Vec::new() })
+    }
+
+    fn session(&self, model: &[u8], providers: &[ExecutionProvider]) -> Result<Session, ort::Error> {
+        let dispatches: Vec<_> = providers.iter().map(|provider| provider.dispatch()).collect();
+        // One thread a session: photos run side by side. Views of many sizes make planned memory patterns a waste.
+        Session::builder(&self.environment)?
+            .with_intra_threads(1)?
+            .with_inter_threads(1)?
+            .with_intra_op_spinning(false)?
+            .with_memory_pattern(false)?
+            .with_execution_providers(dispatches)?
+            .commit_from_memory(model)
+    }
+}
+
+fn output_names(family: Family) -> &'static [&'static str] {
+    match family {
+        Family::Centerface => &centerface::OUTPUTS,
+        Family::Yunet => &yunet::OUTPUTS,
+    }
+}
+
+/// One output for one view of the batch.
+pub(super) struct OutputTensor<'a> {
+    /// With a batch size of 1.
+    pub shape: &'a [usize],
+    pub data: &'a [f32],
+}
+
+/// A model in an ONNX Runtime session.
+pub struct OrtDetector {
+    spec: ModelSpec,
+    session: Session,
+    options: RunOptions<HasSelectedOutputs>,
+    min_score: f32,
+    /// Reused from batch to batch.
+    input: Vec<f32>,
+}
+
+/// As many candidates in one view are no picture of people or cars, but a failure to tell anything apart.
+const MAX_CANDIDATES: usize = 20_000;
+
+impl Detector for OrtDetector {
+    fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    fn detect(&mut self, batch: &[RgbView]) -> PhotoResult<Vec<Vec<Candidate>>> {
+        let Some(first) = batch.first() else { return Ok(Vec::new()) };
+        let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
+        let name = &self.spec.name;
+        if batch.iter().any(|view| view.size != first.size) {
+            return Err(failed(format!("model `{name}`: views of one batch differ in size")));
+        }
+        let padded = padded_size(first.size, self.spec.input.pad_multiple);
+        fill_input(&mut self.input, batch, padded, &self.spec.input);
+        let shape = [batch.len() as i64, 3, i64::from(padded.height), i64::from(padded.width)];
+        let tensor = TensorRef::from_array_view((shape, self.input.as_slice()))
+            .map_err(|error| failed(format!("model `{name}`: {error}")))?;
+        let inputs = ort::inputs![self.spec.input.name.as_str() => tensor];
+        let outputs = self
+            .session
+            .run_with_options(inputs, &self.options)
+            .map_err(|error| failed(format!("model `{name}`: {error}")))?;
+
+        let mut tensors = Vec::new();
+        for output in output_names(self.spec.family) {
+            let value =
+                outputs.get(output).ok_or_else(|| failed(format!("model `{name}` gave no output `{output}`")))?;
+            let (shape, data) = value
+                .try_extract_tensor::<f32>()
+                .map_err(|error| failed(format!("model `{name}`, output `{output}`: {error}")))?;
+            if !data.iter().all(|value| value.is_finite()) {
+                return Err(failed(format!("model `{name}`, output `{output}` holds values that are not finite")));
+            }
+            let mut shape: Vec<usize> = shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
+            if shape.first() != Some(&batch.len()) {
+                return Err(failed(format!("model `{name}`, output `{output}` has shape {shape:?}")));
+            }
+            shape[0] = 1;
+            tensors.push((shape, data));
+        }
+        (0..batch.len())
+            .map(|index| {
+                let item: Vec<OutputTensor<'_>> = tensors
+                    .iter()
+                    .map(|(shape, data)| {
+                        let length = data.len() / batch.len();
+                        OutputTensor { shape, data: &data[index * length..(index + 1) * length] }
+                    })
+                    .collect();
+                let found = match self.spec.family {
+                    Family::Centerface => centerface::decode(&item, self.min_score),
+                    Family::Yunet => yunet::decode(&item, padded.width, self.min_score),
+                }
+                .map_err(|detail| failed(format!("model `{name}`: {detail}")))?;
+                check_candidates(name, found)
+            })
+            .collect()
+    }
+}
+
+/// # Errors
+/// `detector_failed` for a box that is no box, `detector_overflow` for too many.
+fn check_candidates(name: &str, found: Vec<Candidate>) -> PhotoResult<Vec<Candidate>> {
+    if found.len() >= MAX_CANDIDATES {
+        let detail = format!("model `{name}`: expected fewer than {MAX_CANDIDATES} candidates, found {}", found.len());
+        return Err(PhotoError::new(Stage::Detect, ErrorCode::DetectorOverflow, detail));
+    }
+    if found.iter().any(|candidate| !candidate.area.is_finite()) {
+        let detail = format!("model `{name}` gave a box that is not finite");
+        return Err(PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail));
+    }
+    Ok(found)
+}
+
+fn padded_size(size: Size, multiple: u32) -> Size {
+    Size::new(size.width.next_multiple_of(multiple), size.height.next_multiple_of(multiple))
+}
+
+/// Planar float32, 0 to 255: `[batch, 3, height, width]`.
+fn fill_input(input: &mut Vec<f32>, batch: &[RgbView], padded: Size, spec: &InputSpec) {
+    let (width, height) = (padded.width as usize, padded.height as usize);
+    let plane = width * height;
+    input.clear();
+    input.resize(batch.len() * 3 * plane, f32::from(spec.pad_value));
+    let order = match spec.channels {
+        ChannelOrder::Rgb => [0, 1, 2],
+        ChannelOrder::Bgr => [2, 1, 0],
+    };
+    for (view, target) in batch.iter().zip(input.chunks_exact_mut(3 * plane)) {
+        let row_bytes = view.size.width as usize * 3;
+        for (y, row) in view.rgb.chunks_exact(row_bytes).enumerate() {
+            for (channel, source) in order.into_iter().enumerate() {
+                let start = channel * plane + y * width;
+                let target = &mut target[start..start + view.size.width as usize];
+                for (value, pixel) in target.iter_mut().zip(row.chunks_exact(3)) {
+                    *value = f32::from(pixel[source]);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::BoxF;
+
+    #[test]
+    fn input_is_planar_padded_and_in_the_model_s_channel_order() {
+        let view = RgbView { size: Size::new(2, 1), rgb: vec![1, 2, 3, 4, 5, 6] };
+        let spec = InputSpec { name: "x".into(), channels: ChannelOrder::Bgr, pad_multiple: 4, pad_value: 9 };
+        let padded = padded_size(view.size, 2);
+        assert_eq!(padded, Size::new(2, 2));
+        let mut input = Vec::new();
+        fill_input(&mut input, &[view], padded, &spec);
+        assert_eq!(input, [3., 6., 9., 9., 2., 5., 9., 9., 1., 4., 9., 9.]);
+    }
+
+    #[test]
+    fn answers_that_are_no_answers_are_errors() {
+        let one = Candidate { area: BoxF { x0: 0.0, y0: 0.0, x1: 1.0, y1: 1.0 }, score: 0.5 };
+        assert_eq!(check_candidates("m", vec![one; 5]).unwrap().len(), 5);
+        let many = check_candidates("m", vec![one; MAX_CANDIDATES]).unwrap_err();
+        assert_eq!(many.code, ErrorCode::DetectorOverflow);
+        let endless = Candidate { area: BoxF { x1: f32::INFINITY, ..one.area }, ..one };
+        assert_eq!(check_candidates("m", vec![endless]).unwrap_err().code, ErrorCode::DetectorFailed);
+    }
+}

@@ -1,0 +1,65 @@
+//! Places where tests make a photo fail, one on each edge of each stage. Compiled in with the feature `failpoints`
+//! only; otherwise [`hit`] is nothing.
+
+use crate::error::{PhotoResult, Stage};
+
+/// Before a stage's work, or after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    Enter,
+    Leave,
+}
+
+/// All places, in the order in which a photo passes them.
+pub const ALL: [(Stage, Edge); 14] = [
+    (Stage::Fetch, Edge::Enter),
+    (Stage::Fetch, Edge::Leave),
+    (Stage::Open, Edge::Enter),
+    (Stage::Open, Edge::Leave),
+    (Stage::Detect, Edge::Enter),
+    (Stage::Detect, Edge::Leave),
+    (Stage::Redact, Edge::Enter),
+    (Stage::Redact, Edge::Leave),
+    (Stage::Encode, Edge::Enter),
+    (Stage::Encode, Edge::Leave),
+    (Stage::Verify, Edge::Enter),
+    (Stage::Verify, Edge::Leave),
+    (Stage::Publish, Edge::Enter),
+    (Stage::Publish, Edge::Leave),
+];
+
+/// The name by which a test asks for a place: `detect:enter`.
+#[must_use]
+pub fn name(stage: Stage, edge: Edge) -> String {
+    let edge = if edge == Edge::Enter { "enter" } else { "leave" };
+    format!("{stage}:{edge}")
+}
+
+/// Fail or panic here if the environment asks for it: `OBSCURA_FAIL_POINT=detect:enter=error` or `=panic`.
+///
+/// # Errors
+/// The planted one.
+#[cfg(feature = "failpoints")]
+pub fn hit(stage: Stage, edge: Edge) -> PhotoResult<()> {
+    use crate::error::{ErrorCode, PhotoError};
+    let Ok(wanted) = std::env::var("OBSCURA_FAIL_POINT") else { return Ok(()) };
+    match wanted.split_once('=') {
+        Some((place, "error")) if place == name(stage, edge) => {
+            Err(PhotoError::new(stage, ErrorCode::InternalError, format!("planted failure at {place}")))
+        }
+        Some((place, "panic")) if place == name(stage, edge) => {
+            std::panic::panic_any(format!("planted panic at {place}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Nothing, in ordinary builds.
+///
+/// # Errors
+/// Never.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn hit(_stage: Stage, _edge: Edge) -> PhotoResult<()> {
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! A photo as Obscura sees it: upright, in pixels, able to show any part of itself at any scale and to come back
+//! encoded with regions obscured.
+//!
+//! [`Photo`] is the seam between formats and the rest: detection and redaction never know which format they work on.
+//! [`open`] promises that limits are checked before anything of the photo's size is allocated, that the format is told
+//! from the bytes and never from a name, and that a decoder's panic becomes `corrupt_image`.
+
+mod jpeg;
+mod limits;
+mod metadata;
+mod orientation;
+mod pixel;
+mod png;
+mod sniff;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::Serialize;
+
+pub use self::{
+    limits::Limits,
+    orientation::Orientation,
+    sniff::{Format, sniff},
+};
+use crate::{
+    error::{ErrorCode, PhotoError, PhotoResult, Stage},
+    geometry::{BoxF, Rect, Size},
+    redact::Obscured,
+};
+
+/// An RGB picture in memory: `size.width * size.height * 3` bytes, rows from the top.
+#[derive(Clone, Debug)]
+pub struct RgbView {
+    pub size: Size,
+    pub rgb: Vec<u8>,
+}
+
+/// What the header of a photo says, before its pixels are decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PhotoHeader {
+    pub format: Format,
+    /// Size as shown, after orientation.
+    pub upright: Size,
+    /// Upper bound of the memory that decoding takes, in bytes.
+    #[serde(skip)]
+    pub decoded_bytes: u64,
+}
+
+/// One decoded photo.
+pub trait Photo: Send {
+    /// Size as shown, in pixels.
+    fn upright_size(&self) -> Size;
+
+    /// In how many ways the photo can look: one, or several where it is partly transparent and therefore looks
+    /// different before a dark and a light background. A detector must have seen them all.
+    fn renditions(&self) -> usize;
+
+    /// The part `crop` (upright pixels, inside the photo) scaled to `out` pixels.
+    ///
+    /// # Errors
+    /// `internal_error` if the crop is not inside the photo.
+    fn view(&self, crop: BoxF, out: Size, rendition: usize) -> PhotoResult<RgbView>;
+
+    /// The smallest rectangle around `rect` (upright pixels) that can be changed without touching the coding of the
+    /// pixels around it: whole coding blocks for a JPEG, `rect` itself elsewhere.
+    fn align(&self, rect: Rect) -> Rect;
+
+    /// Replace the pixels of every region (upright pixels), in order, and make it opaque.
+    ///
+    /// # Errors
+    /// `internal_error` if a region is not inside the photo.
+    fn obscure(&mut self, regions: &[Obscured]) -> PhotoResult<()>;
+
+    /// Encode in the format the photo came in, with orientation and colour profile and no other metadata.
+    ///
+    /// # Errors
+    /// `encode_failed`.
+    fn encode(&self) -> PhotoResult<Vec<u8>>;
+}
+
+/// Read the header and check it against `limits`. Allocates nothing of the photo's size.
+///
+/// # Errors
+/// `empty_file`, `encoded_too_large`, `unsupported_format`, `unsupported_jpeg`, `multi_frame_unsupported`,
+/// `dimensions_too_large`, `corrupt_image`.
+pub fn read_header(bytes: &[u8], limits: &Limits) -> PhotoResult<PhotoHeader> {
+    limits.check_encoded(bytes.len() as u64)?;
+    guarded(|| match sniff(bytes)? {
+        Format::Jpeg => jpeg::read_header(bytes, limits),
+        Format::Png => png::read_header(bytes, limits),
+    })
+}
+
+/// Decode a photo whose header passed [`read_header`].
+///
+/// # Errors
+/// As [`read_header`].
+pub fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<Box<dyn Photo>> {
+    limits.check_encoded(bytes.len() as u64)?;
+    guarded(|| {
+        Ok(match sniff(bytes)? {
+            Format::Jpeg => Box::new(jpeg::open(bytes, limits)?) as Box<dyn Photo>,
+            Format::Png => Box::new(png::open(bytes, limits)?),
+        })
+    })
+}
+
+/// Decoders are other people's code on hostile bytes: a panic there condemns the photo, not the process.
+fn guarded<T>(work: impl FnOnce() -> PhotoResult<T>) -> PhotoResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(corrupt("the decoder gave up on this file")))
+}
+
+fn corrupt(detail: impl Into<String>) -> PhotoError {
+    PhotoError::new(Stage::Open, ErrorCode::CorruptImage, detail)
+}

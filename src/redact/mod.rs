@@ -1,0 +1,125 @@
+//! Obscuring what was found, and proving it on the encoded result.
+//!
+//! A [`RedactedPhoto`] can only be made here, from a complete [`DetectionReport`] and after verification; storage
+//! accepts nothing else.
+
+mod plan;
+mod receipt;
+mod style;
+mod verify;
+
+use sha2::{Digest, Sha256};
+
+pub use self::{
+    plan::{ClassPolicy, PlannedRegion, RedactionPolicy, plan_regions},
+    receipt::{
+        DetectedRegion, ModelFacts, OutputFacts, RECEIPT_SCHEMA, Receipt, RedactedRegion, SourceFacts, ViewFacts,
+    },
+    style::{Obscured, Style},
+};
+use crate::{
+    detect::DetectionReport,
+    error::{PhotoResult, Stage},
+    photo::{self, Limits, Photo},
+    pipeline::StageClock,
+};
+
+/// A photo that was checked, obscured, encoded and verified.
+#[derive(Debug)]
+pub struct RedactedPhoto {
+    bytes: Vec<u8>,
+    receipt: Receipt,
+}
+
+impl RedactedPhoto {
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    #[must_use]
+    pub fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+}
+
+/// Obscure everything in `report`, encode, and verify the encoded bytes.
+///
+/// # Errors
+/// `encode_failed`, `verify_failed`, `internal_error`.
+pub fn redact(
+    mut photo: Box<dyn Photo>,
+    source: SourceFacts,
+    report: &DetectionReport,
+    policy: &RedactionPolicy,
+    limits: &Limits,
+    clock: &mut StageClock,
+) -> PhotoResult<RedactedPhoto> {
+    let upright = photo.upright_size();
+    let evidence = clock.run(Stage::Redact, || obscure(photo.as_mut(), report, policy))?;
+    let bytes = clock.run(Stage::Encode, || photo.encode())?;
+    // The original pixels are not needed any more; verification decodes a photo of the same size.
+    drop(photo);
+    clock.run(Stage::Verify, || {
+        let unlimited = Limits { max_encoded_bytes: u64::MAX, ..*limits };
+        let published = photo::open(&bytes, &unlimited)
+            .map_err(|error| crate::error::PhotoError { stage: Stage::Verify, ..error })?;
+        verify::verify(published.as_ref(), upright, &evidence)
+    })?;
+    let receipt = Receipt {
+        schema: RECEIPT_SCHEMA,
+        output: OutputFacts { sha256: sha256_hex(&bytes), bytes: bytes.len() as u64, format: source.format },
+        source,
+        regions: report
+            .detections()
+            .iter()
+            .filter_map(|found| {
+                let rect = found.area.to_rect(upright)?;
+                Some(DetectedRegion { class: found.class, rect, score: found.score })
+            })
+            .collect(),
+        redacted: evidence
+            .iter()
+            .map(|item| RedactedRegion { rect: item.region.rect, style: item.region.style })
+            .collect(),
+        models: report.models().to_vec(),
+        views: report.views(),
+        timings_ms: clock.timings_ms(),
+    };
+    Ok(RedactedPhoto { bytes, receipt })
+}
+
+/// Paint every region. Cells are taken from the photo as it came, so that no region restores what another removed.
+fn obscure(
+    photo: &mut dyn Photo,
+    report: &DetectionReport,
+    policy: &RedactionPolicy,
+) -> PhotoResult<Vec<verify::Evidence>> {
+    let regions = plan_regions(report.detections(), policy, photo.upright_size(), |rect| photo.align(rect));
+    let mut obscured = Vec::with_capacity(regions.len());
+    let mut originals = Vec::with_capacity(regions.len());
+    for region in regions {
+        let original = photo.view(region.rect.into(), region.rect.size(), 0)?;
+        obscured.push(Obscured::new(region.rect, region.style, region.cells, &original));
+        originals.push(original);
+    }
+    photo.obscure(&obscured)?;
+    obscured
+        .into_iter()
+        .zip(originals)
+        .map(|(region, original)| {
+            let intended = photo.view(region.rect.into(), region.rect.size(), 0)?;
+            Ok(verify::Evidence { region, original, intended })
+        })
+        .collect()
+}
+
+/// Lower-case hexadecimal SHA-256.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

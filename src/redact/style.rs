@@ -1,0 +1,170 @@
+//! What is put in a region's place: at most K x K cells of colour, each the average of the pixels under it, quantised.
+//!
+//! A blur or a fine mosaic can be undone by rendering guesses and comparing (Hill et al., "On the (In)effectiveness of
+//! Mosaicing and Blurring as Tools for Document Redaction", PoPETs 2016). Only the number of cells bounds what an
+//! attacker can learn, whatever the cells look like, so all styles share it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{geometry::Rect, photo::RgbView};
+
+/// How the cells of a region look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// Cells smoothly blended: looks like a strong blur, carries no more than the mosaic.
+    Blur,
+    /// Cells as squares.
+    Mosaic,
+    /// One colour.
+    #[default]
+    Solid,
+}
+
+/// Distance of the levels that a cell's colour is rounded to, for regions of several cells and of one.
+const QUANTISATION_STEP: u32 = 16;
+const SOLID_QUANTISATION_STEP: u32 = 32;
+
+/// A region and what will stand there, in upright pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Obscured {
+    pub rect: Rect,
+    pub style: Style,
+    columns: u32,
+    rows: u32,
+    /// Side of a cell in pixels; the last column and row may be narrower.
+    cell_px: u32,
+    /// Row by row, `columns * rows` colours.
+    colours: Vec<[u8; 3]>,
+}
+
+impl Obscured {
+    /// Cells for `rect` from what stands there now; `original` has the size of `rect`. The longer side gets at most
+    /// `cells` cells.
+    #[must_use]
+    pub fn new(rect: Rect, style: Style, cells: u32, original: &RgbView) -> Self {
+        let cells = if style == Style::Solid { 1 } else { cells.max(1) };
+        let cell_px = rect.width.max(rect.height).div_ceil(cells).max(1);
+        let (columns, rows) = (rect.width.div_ceil(cell_px), rect.height.div_ceil(cell_px));
+        let step = if columns * rows == 1 { SOLID_QUANTISATION_STEP } else { QUANTISATION_STEP };
+        let mut grid = Self { rect, style, columns, rows, cell_px, colours: Vec::new() };
+        grid.colours = grid.cell_rects().map(|cell| average(original, cell).map(|mean| quantise(mean, step))).collect();
+        grid
+    }
+
+    /// The cells, in coordinates of the region, row by row.
+    pub fn cell_rects(&self) -> impl Iterator<Item = Rect> + use<> {
+        let (columns, rows, cell_px, rect) = (self.columns, self.rows, self.cell_px, self.rect);
+        (0..rows * columns).map(move |index| {
+            let (x, y) = (index % columns * cell_px, index / columns * cell_px);
+            Rect { x, y, width: cell_px.min(rect.width - x), height: cell_px.min(rect.height - y) }
+        })
+    }
+
+    /// The colour at (`x`, `y`), counted from the region's corner.
+    #[must_use]
+    pub fn colour_at(&self, x: u32, y: u32) -> [u8; 3] {
+        match self.style {
+            Style::Solid | Style::Mosaic => self.cell(x / self.cell_px, y / self.cell_px),
+            Style::Blur => self.blended(x, y),
+        }
+    }
+
+    fn cell(&self, column: u32, row: u32) -> [u8; 3] {
+        self.colours[(row * self.columns + column) as usize]
+    }
+
+    /// Bilinear between the centres of the four nearest cells.
+    fn blended(&self, x: u32, y: u32) -> [u8; 3] {
+        let (left, right, fx) = neighbours(x, self.cell_px, self.columns);
+        let (top, bottom, fy) = neighbours(y, self.cell_px, self.rows);
+        let corners = [self.cell(left, top), self.cell(right, top), self.cell(left, bottom), self.cell(right, bottom)];
+        let unit = 2 * u64::from(self.cell_px);
+        let weights = [(unit - fx) * (unit - fy), fx * (unit - fy), (unit - fx) * fy, fx * fy];
+        std::array::from_fn(|channel| {
+            let sum: u64 =
+                corners.iter().zip(weights).map(|(corner, weight)| u64::from(corner[channel]) * weight).sum();
+            ((sum + unit * unit / 2) / (unit * unit)) as u8
+        })
+    }
+}
+
+/// The cells before and after a place, and how far it lies between their centres, in half pixels out of two cells.
+fn neighbours(at: u32, cell_px: u32, count: u32) -> (u32, u32, u64) {
+    let position = 2 * at + 1;
+    let before = (position + cell_px) / (2 * cell_px);
+    match before {
+        0 => (0, 0, 0),
+        _ if before >= count => (count - 1, count - 1, 0),
+        _ => (before - 1, before, u64::from(position + cell_px - before * 2 * cell_px)),
+    }
+}
+
+fn average(view: &RgbView, cell: Rect) -> [u32; 3] {
+    let mut sums = [0u64; 3];
+    for y in cell.y..cell.bottom() {
+        let start = (y as usize * view.size.width as usize + cell.x as usize) * 3;
+        for pixel in view.rgb[start..start + cell.width as usize * 3].chunks_exact(3) {
+            for (sum, &value) in sums.iter_mut().zip(pixel) {
+                *sum += u64::from(value);
+            }
+        }
+    }
+    sums.map(|sum| (sum / cell.area().max(1)) as u32)
+}
+
+fn quantise(mean: u32, step: u32) -> u8 {
+    (mean / step * step + step / 2).min(255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::geometry::Size;
+
+    fn noise(size: Size) -> RgbView {
+        let rgb = (0..size.pixels() * 3).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        RgbView { size, rgb }
+    }
+
+    fn styles() -> impl Strategy<Value = Style> {
+        prop_oneof![Just(Style::Blur), Just(Style::Mosaic), Just(Style::Solid)]
+    }
+
+    proptest! {
+        #[test]
+        fn no_style_carries_more_than_its_cells(style in styles(), w in 1u32..80, h in 1u32..80, cells in 1u32..9) {
+            let rect = Rect { x: 3, y: 5, width: w, height: h };
+            let obscured = Obscured::new(rect, style, cells, &noise(rect.size()));
+            let allowed = if style == Style::Solid { 1 } else { cells };
+            prop_assert!(obscured.columns <= allowed && obscured.rows <= allowed);
+            prop_assert_eq!(obscured.colours.len() as u32, obscured.columns * obscured.rows);
+            let area: u64 = obscured.cell_rects().map(Rect::area).sum();
+            prop_assert_eq!(area, rect.area());
+            for y in 0..h {
+                for x in 0..w {
+                    let colour = obscured.colour_at(x, y);
+                    // Blending stays within the cells' colours.
+                    for channel in 0..3 {
+                        let values = obscured.colours.iter().map(|cell| cell[channel]);
+                        prop_assert!(values.clone().min() <= Some(colour[channel]));
+                        prop_assert!(values.max() >= Some(colour[channel]));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_blur_passes_through_the_colours_at_cell_centres() {
+        let rect = Rect { x: 0, y: 0, width: 36, height: 36 };
+        let obscured = Obscured::new(rect, Style::Blur, 4, &noise(rect.size()));
+        for row in 0..4 {
+            for column in 0..4 {
+                assert_eq!(obscured.colour_at(column * 9 + 4, row * 9 + 4), obscured.cell(column, row));
+            }
+        }
+    }
+}

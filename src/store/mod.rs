@@ -1,0 +1,137 @@
+//! Where results go. Writes are atomic and durable, and a photo is only ever written as a [`RedactedPhoto`].
+
+mod quarantine;
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+pub use self::quarantine::{Quarantine, QuarantineRecord};
+use crate::{
+    error::{ErrorCode, PhotoError, PhotoResult, Stage},
+    redact::RedactedPhoto,
+};
+
+/// Start of the names of files that are not finished; nothing under such a name is a result.
+pub const TEMPORARY_PREFIX: &str = ".obscura-tmp-";
+/// Longest file name of common file systems, in bytes.
+const MAX_NAME_BYTES: usize = 255;
+
+/// A folder for redacted photos.
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    root: PathBuf,
+    receipts: bool,
+}
+
+impl LocalStore {
+    #[must_use]
+    pub fn new(root: PathBuf, receipts: bool) -> Self {
+        Self { root, receipts }
+    }
+
+    /// Write the receipt, then the photo, under `relative`. What stood there is replaced.
+    ///
+    /// # Errors
+    /// `store_failed`.
+    pub fn put(&self, relative: &Path, photo: &RedactedPhoto) -> PhotoResult<()> {
+        if self.receipts {
+            let receipt =
+                serde_json::to_vec_pretty(photo.receipt()).map_err(|error| failed(&format!("receipt: {error}")))?;
+            let path = self.root.join(with_suffix(relative, ".receipt.json"));
+            write_atomically(&path, &receipt, 0o666).map_err(|error| failed(&error))?;
+        }
+        write_atomically(&self.root.join(relative), photo.bytes(), 0o666).map_err(|error| failed(&error))
+    }
+
+    /// Make sure that the output holds nothing for `relative`, not even an older result.
+    ///
+    /// # Errors
+    /// `store_failed`.
+    pub fn remove(&self, relative: &Path) -> PhotoResult<()> {
+        remove_if_there(&self.root.join(relative)).map_err(|error| failed(&error))?;
+        remove_if_there(&self.root.join(with_suffix(relative, ".receipt.json"))).map_err(|error| failed(&error))
+    }
+}
+
+/// The error's own text holds no path.
+fn failed(error: &dyn std::fmt::Display) -> PhotoError {
+    PhotoError::new(Stage::Publish, ErrorCode::StoreFailed, error.to_string())
+}
+
+/// The name with `suffix` added; a name that would become too long is cut and ends in its hash.
+fn with_suffix(relative: &Path, suffix: &str) -> PathBuf {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let name = relative.file_name().unwrap_or_default().as_bytes();
+    let mut with_suffix = name.to_vec();
+    if name.len() + suffix.len() > MAX_NAME_BYTES {
+        let hash = crate::redact::sha256_hex(name);
+        with_suffix.truncate(MAX_NAME_BYTES - suffix.len() - 17);
+        with_suffix.extend_from_slice(b"-");
+        with_suffix.extend_from_slice(&hash.as_bytes()[..16]);
+    }
+    with_suffix.extend_from_slice(suffix.as_bytes());
+    relative.with_file_name(OsString::from_vec(with_suffix))
+}
+
+/// Write under a temporary name in the same folder, flush to disk, rename, flush the folder. After a crash at any
+/// point there is the whole file or none.
+fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .map_err(bare)?;
+    file.write_all(bytes).map_err(bare)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| bare(error.error))?;
+    File::open(folder)?.sync_all()
+}
+
+/// The error without the path that some libraries add to it.
+fn bare(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => match error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()) {
+            Some(inner) => inner.raw_os_error().map_or_else(|| inner.kind().into(), io::Error::from_raw_os_error),
+            None => error.kind().into(),
+        },
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_stay_different_and_short_enough() {
+        let (a, b) = (format!("{}a", "x".repeat(254)), format!("{}b", "x".repeat(254)));
+        let named = |name: &str| with_suffix(&Path::new("dir").join(name), ".receipt.json");
+        assert_ne!(named(&a), named(&b));
+        assert!(named(&a).file_name().unwrap().len() <= MAX_NAME_BYTES);
+        assert_eq!(named("p.jpg"), Path::new("dir/p.jpg.receipt.json"));
+    }
+
+    #[test]
+    fn writing_replaces_and_leaves_no_temporary_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b.jpg");
+        write_atomically(&path, b"one", 0o666).unwrap();
+        write_atomically(&path, b"two", 0o666).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+    }
+}
