@@ -90,9 +90,10 @@ fn tiles(photo: Size, scale: f32, needs: &ViewNeeds) -> Vec<View> {
     views
 }
 
-/// Rounded up, so that nothing is seen smaller than the scale promises.
+/// Rounded up, so that nothing is seen smaller than the scale promises; but a rounding error of the scale must not
+/// cost a second tile.
 fn scaled_side(side: u32, scale: f32) -> u32 {
-    ((side as f32 * scale).ceil() as u32).max(1)
+    ((side as f32 * scale - 0.01).ceil() as u32).max(1)
 }
 
 /// Start and length of the tiles along one side of `length` pixels: as few as possible, equally long, overlapping by

@@ -11,8 +11,9 @@ use crate::{
 const MAX_CELL_ERROR: f64 = 6.0;
 /// How much of the removed detail may be left, as a correlation.
 const MAX_CORRELATION: f64 = 0.2;
-/// Differences below this standard deviation (in levels) are rounding: they have no room for a picture.
-const MIN_DEVIATION: f64 = 1.0;
+/// Differences below this standard deviation (in levels; luma, blue and red difference) are rounding: they have no
+/// room for a picture. Colour is coded more coarsely than luma, and decoders interpolate it.
+const MIN_DEVIATIONS: [f64; 3] = [1.0, 2.5, 2.5];
 
 /// What one region showed before, and what it was meant to show after all regions were painted.
 pub(super) struct Evidence {
@@ -55,7 +56,7 @@ fn check_region(item: &Evidence, shown: &RgbView) -> Result<(), String> {
     for plane in 0..3 {
         let removed = difference(&original[plane], &intended[plane], shown.size, inner);
         let left = difference(&seen[plane], &intended[plane], shown.size, inner);
-        let correlation = correlation(&removed, &left);
+        let correlation = correlation(&removed, &left, MIN_DEVIATIONS[plane]);
         if correlation > MAX_CORRELATION {
             return Err(format!("correlation {correlation:.2} with what was there"));
         }
@@ -99,7 +100,7 @@ fn pixels(plane: &[f32], size: Size, rect: Rect) -> impl Iterator<Item = f32> + 
 }
 
 /// Pearson correlation, without its sign: a negative of a face is a face. 0 where either side is flat.
-fn correlation(a: &[f32], b: &[f32]) -> f64 {
+fn correlation(a: &[f32], b: &[f32], min_deviation: f64) -> f64 {
     let count = a.len() as f64;
     let average = |values: &[f32]| values.iter().copied().map(f64::from).sum::<f64>() / count;
     let (mean_a, mean_b) = (average(a), average(b));
@@ -110,7 +111,7 @@ fn correlation(a: &[f32], b: &[f32]) -> f64 {
         bb += b * b;
         ab += a * b;
     }
-    let flat = MIN_DEVIATION * MIN_DEVIATION * count;
+    let flat = min_deviation * min_deviation * count;
     if aa < flat || bb < flat { 0.0 } else { (ab / (aa * bb).sqrt()).abs() }
 }
 

@@ -18,9 +18,11 @@ use crate::{
 
 /// Quality where a file names no usable tables (IJG scale).
 const DEFAULT_QUALITY: u8 = 90;
-/// A coarser DC step than this moves flat areas by more than verification allows (step / 16 in luma, and about
-/// 1.8 times that in blue).
-const MAX_DC_STEP: u16 = 32;
+/// The coarsest steps that the output is coded with, by place in zigzag order: about IJG quality 75. With coarser ones
+/// ringing inside a region would drown what verification looks for. A coarser source costs some bytes more.
+fn max_step(zigzag_index: usize) -> u16 {
+    8 + zigzag_index as u16
+}
 /// From zigzag to row order (T.81 figure 5): `ZIGZAG[k]` is the row-order place of the k-th coefficient.
 const ZIGZAG: [usize; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
@@ -169,7 +171,7 @@ pub(super) fn encode(
 fn custom_table(zigzag: &[u16; 64]) -> QuantizationTableType {
     let mut table = Box::new([1; 64]);
     for (index, &value) in zigzag.iter().enumerate() {
-        table[ZIGZAG[index]] = value.clamp(1, if index == 0 { MAX_DC_STEP } else { 255 });
+        table[ZIGZAG[index]] = value.clamp(1, max_step(index));
     }
     QuantizationTableType::Custom(table)
 }
@@ -193,7 +195,7 @@ mod tests {
         let limits = Limits { max_encoded_bytes: 1 << 20, max_pixels: 1 << 20, max_side_px: 4096 };
         for factor in [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_2_2, SamplingFactor::F_1_2] {
             let mut bytes = Vec::new();
-            let mut encoder = Encoder::new(&mut bytes, 73);
+            let mut encoder = Encoder::new(&mut bytes, 90);
             encoder.set_sampling_factor(factor);
             encoder.encode(&[77; 33 * 19 * 3], 33, 19, ColorType::Rgb).unwrap();
             let before = walk(&bytes).unwrap();

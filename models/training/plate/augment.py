@@ -1,0 +1,108 @@
+"""Random training samples: a view of a photo, pasted real and rendered plates, pasted signs, damage, mosaics."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from damage import damage
+from fonts import Fonts
+from geometry import MAX_PLATE_WIDTH, MIN_PLATE_WIDTH, random_crop
+from paste import paste
+from photo_pool import PhotoPool
+from rng import Rng
+from synth_plates import render_plate
+from synth_signs import render_sign
+
+PASTED_MAX_WIDTH = 0.85 * MAX_PLATE_WIDTH
+SIGN_WIDTHS = (14, 220)
+RENDER_HEIGHTS = [24, 48, 64]
+MOSAIC_PROBABILITY = 0.12
+NEGATIVE_PROBABILITY = 0.12
+# A plate that shows half or less of its area, or is smaller than this, is neither learned nor counted as background.
+MIN_VISIBLE = 0.5
+LEARNED_MIN_WIDTH = 7
+LEARNED_MIN_HEIGHT = 3
+
+
+@dataclass
+class Sample:
+    """One training crop. Boxes are float32 [n, 4], x0 y0 x1 y1, clipped to the crop."""
+
+    image: np.ndarray  # uint8 [size, size, 3], BGR
+    plates: np.ndarray  # to learn
+    ignored: np.ndarray  # too small or cut off: no loss there
+
+
+class Sampler:
+    """Makes samples of `size` x `size` pixels from a pool of photos."""
+
+    def __init__(self, pool: PhotoPool, fonts: Fonts, rng: Rng, size: int) -> None:
+        self.rng = rng
+        self._pool = pool
+        self._fonts = fonts
+        self._size = size
+
+    def sample(self) -> Sample:
+        if self.rng.chance(MOSAIC_PROBABILITY):
+            image, clipped = self._mosaic()
+        else:
+            image, boxes = self._scene(self._size)
+            clipped = [clip(box, self._size) for box in boxes]
+        plates, ignored = split_by_visibility(clipped)
+        return Sample(damage(self.rng, image), plates, ignored)
+
+    def _mosaic(self) -> tuple[np.ndarray, list[tuple[np.ndarray, float]]]:
+        """Four scenes of half the size; boxes with their visible share."""
+        half = self._size // 2
+        image = np.empty((self._size, self._size, 3), np.uint8)
+        clipped = []
+        for quarter in range(4):
+            y, x = quarter // 2 * half, quarter % 2 * half
+            image[y : y + half, x : x + half], boxes = self._scene(half)
+            for box, visible in (clip(box, half) for box in boxes):
+                clipped.append((box + [x, y, x, y], visible))
+        return image, clipped
+
+    def _scene(self, size: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """A crop with pasted plates and signs, uint8 [size, size, 3], and the boxes of all its plates, not clipped."""
+        rng = self.rng
+        negative = rng.chance(NEGATIVE_PROBABILITY)
+        photo = self._pool.draw_negative(rng) if negative else self._pool.draw_photo(rng)
+        image, photo_boxes = random_crop(rng, size, self._pool, photo)
+        boxes = list(photo_boxes)
+        if rng.chance(0.15 if negative else 0.5):
+            for _ in range(rng.choice([1, 1, 2, 3])):
+                plate = self._real_or_rendered_plate()
+                box = paste(rng, image, plate, None, rng.log_uniform(MIN_PLATE_WIDTH, PASTED_MAX_WIDTH), boxes)
+                if box is not None:
+                    boxes.append(box)
+        if rng.chance(0.4):
+            for _ in range(rng.choice([1, 1, 2, 4])):
+                sign, opacity = render_sign(rng, self._fonts, rng.choice(RENDER_HEIGHTS))
+                paste(rng, image, sign, opacity, rng.log_uniform(*SIGN_WIDTHS), boxes)
+        return image, boxes
+
+    def _real_or_rendered_plate(self) -> np.ndarray:
+        if self.rng.chance(0.45):
+            return self._pool.draw_plate(self.rng)
+        return render_plate(self.rng, self._fonts, self.rng.choice(RENDER_HEIGHTS))
+
+
+def clip(box: np.ndarray, size: int) -> tuple[np.ndarray, float]:
+    """The part of the box inside a square of `size` pixels, and its share of the box's area."""
+    inside = np.clip(box, 0, size)
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return inside, (inside[2] - inside[0]) * (inside[3] - inside[1]) / max(area, 1e-6)
+
+
+def split_by_visibility(clipped: list[tuple[np.ndarray, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes to learn and boxes to ignore, both float32 [n, 4]. Boxes of less than a pixel are gone."""
+    plates: list[np.ndarray] = []
+    ignored: list[np.ndarray] = []
+    for box, visible in clipped:
+        width, height = box[2:] - box[:2]
+        if width < 1 or height < 1:
+            continue
+        learned = visible > MIN_VISIBLE and width >= LEARNED_MIN_WIDTH and height >= LEARNED_MIN_HEIGHT
+        (plates if learned else ignored).append(box)
+    return np.array(plates, np.float32).reshape(-1, 4), np.array(ignored, np.float32).reshape(-1, 4)

@@ -1,0 +1,58 @@
+"""The photos that training crops are cut from."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from photos import Photo
+from rng import Rng
+
+# A plate smaller than this, in pixels, is not worth pasting elsewhere.
+PASTE_MIN_WIDTH = 24
+PASTE_MIN_HEIGHT = 8
+
+
+@dataclass
+class PooledPhoto:
+    """A photo with its half- and quarter-size copies, which keep shrinking free of aliasing."""
+
+    image: np.ndarray  # uint8 [height, width, 3], BGR
+    boxes: np.ndarray  # float32 [plates, 4], x0 y0 x1 y1
+    pyramid: list[np.ndarray]  # full, half, quarter size
+    pasteable: list[int]  # indices of `boxes` large enough to be pasted elsewhere
+
+
+def pool_photo(photo: Photo) -> PooledPhoto:
+    pyramid = [photo.image]
+    for _ in range(2):
+        pyramid.append(cv2.resize(pyramid[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    sizes = photo.boxes[:, 2:] - photo.boxes[:, :2]
+    large = (sizes[:, 0] >= PASTE_MIN_WIDTH) & (sizes[:, 1] >= PASTE_MIN_HEIGHT)
+    return PooledPhoto(photo.image, photo.boxes, pyramid, np.flatnonzero(large).tolist())
+
+
+class PhotoPool:
+    """Groups of photos with plates, each drawn with its own weight, and photos without plates."""
+
+    def __init__(self, groups: list[tuple[float, list[Photo]]], without_plates: list[Photo]) -> None:
+        self._weights = [weight for weight, _ in groups]
+        self._groups = [[pool_photo(photo) for photo in photos] for _, photos in groups]
+        self.without_plates = [pool_photo(photo) for photo in without_plates]
+        if not self.without_plates or not all(self._groups):
+            raise ValueError("expected at least one photo in every group, and one without plates")
+        if not any(photo.pasteable for group in self._groups for photo in group):
+            raise ValueError(f"no plate of at least {PASTE_MIN_WIDTH}x{PASTE_MIN_HEIGHT} pixels to paste")
+
+    def draw_photo(self, rng: Rng) -> PooledPhoto:
+        return rng.choice(rng.choices(self._groups, self._weights)[0])
+
+    def draw_negative(self, rng: Rng) -> PooledPhoto:
+        return rng.choice(self.without_plates)
+
+    def draw_plate(self, rng: Rng) -> np.ndarray:
+        """A plate cut out of a photo, uint8 [h, w, 3] BGR."""
+        while not (photo := self.draw_photo(rng)).pasteable:
+            pass
+        x0, y0, x1, y1 = photo.boxes[rng.choice(photo.pasteable)].round().astype(int)
+        return photo.image[max(0, y0) : y1, max(0, x0) : x1]

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Train the plate detector.
+
+    python train.py --photos photos.npz --start-weights yunet_n_dynamic.onnx --out run
+
+Two processes of one thread each, gradients averaged. Writes to the output folder: `log.txt`, `checkpoint.pt` (go on
+from it with --resume and the same flags), and at the end `final.pt` and `plate.onnx`. The weights of the last step are
+the result: the validation sets are too small to choose among checkpoints.
+"""
+
+import argparse
+import pathlib
+import sys
+import tempfile
+
+import cv2
+import torch
+import torch.multiprocessing as multiprocessing
+
+import checkpoint
+from fonts import find_fonts
+from photo_pool import PhotoPool
+from photos import read_cache
+from trainer import Job, Settings, train_process
+
+# Share of crops taken from each set; the sets differ in size and in how alike their photos are.
+SET_WEIGHTS = {"plates_dashcam_train": 0.35, "plates_web_train": 0.65}
+SET_WITHOUT_PLATES = "no_plates"
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=pathlib.Path, required=True, help="cache written by prepare.py")
+    parser.add_argument("--start-weights", type=pathlib.Path, required=True, help="yunet_n_dynamic.onnx")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="output folder, created where missing")
+    parser.add_argument(
+        "--fonts",
+        type=pathlib.Path,
+        nargs="+",
+        default=[pathlib.Path("/usr/share/fonts")],
+        help="folders searched for fonts",
+    )
+    parser.add_argument("--steps", type=int, default=3386)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=10, help="crops a process and step")
+    parser.add_argument("--checkpoint-every", type=int, default=100, help="steps")
+    parser.add_argument("--validate-every", type=int, default=620, help="steps")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    return parser.parse_args()
+
+
+def check_output_folder(folder: pathlib.Path, resume: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    exists = (folder / checkpoint.FILE_NAME).exists()
+    if resume and not exists:
+        sys.exit(f"`{folder}` holds no {checkpoint.FILE_NAME} to resume from")
+    if exists and not resume:
+        sys.exit(f"`{folder}` holds a run already: go on with it by --resume, or choose another folder")
+
+
+def use_one_thread() -> None:
+    """To be called before anything is computed: a thread pool does not survive a fork, and waiting for it hangs."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    check_output_folder(arguments.out, arguments.resume)
+    use_one_thread()
+    splits = read_cache(arguments.photos)
+    groups = [
+        (weight, [photo for photo in splits["train"] if photo.dataset == name]) for name, weight in SET_WEIGHTS.items()
+    ]
+    without_plates = [photo for photo in splits["train"] if photo.dataset == SET_WITHOUT_PLATES]
+    job = Job(
+        settings=Settings(arguments.steps, arguments.seed, arguments.processes, arguments.batch),
+        pool=PhotoPool(groups, without_plates),
+        validation=splits["validation"],
+        fonts=find_fonts(arguments.fonts),
+        start_weights=arguments.start_weights,
+        out=arguments.out,
+        checkpoint_every=arguments.checkpoint_every,
+        validate_every=arguments.validate_every,
+        resume=arguments.resume,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        rendezvous = pathlib.Path(folder) / "rendezvous"
+        # Forked processes share the photos instead of copying them.
+        multiprocessing.start_processes(
+            train_process, (job, rendezvous), nprocs=arguments.processes, start_method="fork"
+        )
+
+
+if __name__ == "__main__":
+    main()
