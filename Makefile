@@ -31,8 +31,8 @@ check:       ## Formatting, lints, licences, unused dependencies, docs
 fmt:         ## Format the code
 	cargo fmt
 
-bench: build ## Speed and memory beside a named peer, in one run
-	@scripts/bench.sh
+bench: build ## Speed and memory beside deface, in one run; PHOTOS=dir for your own
+	@scripts/bench.sh $(PHOTOS)
 
 advisories:  ## Known vulnerabilities (needs an open network)
 	cargo deny check advisories

@@ -218,6 +218,25 @@ def write_people_and_plates(out: pathlib.Path) -> None:
     scene.paste(plate(PLATE_TEXT, 110).filter(ImageFilter.GaussianBlur(0.4)), (380, 340))
     scene.save(out / "scene.png")
     scene.save(out / "scene.jpg", quality=92)
+    # The same scene stored in every orientation: upright, all look alike.
+    turn = Image.Transpose
+    stored = [
+        None, turn.FLIP_LEFT_RIGHT, turn.ROTATE_180, turn.FLIP_TOP_BOTTOM,
+        turn.TRANSPOSE, turn.ROTATE_90, turn.TRANSVERSE, turn.ROTATE_270,
+    ]  # fmt: skip
+    for orientation, method in enumerate(stored, start=1):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        turned = scene if method is None else scene.transpose(method)
+        turned.save(out / f"scene_{orientation}.jpg", quality=92, exif=exif)
+    # A face that is only there on a light background: black everywhere, drawn by transparency alone.
+    ghost = Image.new("RGBA", scene.size)
+    ghost.putalpha(scene.convert("L").point(lambda v: 255 - v))
+    ghost.save(out / "ghost.png")
+    # A face under full transparency: no viewer shows it, every editor could.
+    hidden = scene.copy()
+    hidden.putalpha(Image.new("L", scene.size, 0))
+    hidden.save(out / "hidden.png")
 
 
 def main() -> None:

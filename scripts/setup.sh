@@ -2,7 +2,8 @@
 # Fetch what Obscura needs beside Rust: the ONNX Runtime library and, for demo and tests, a few tools and pictures.
 #
 #   scripts/setup.sh            ONNX Runtime
-#   scripts/setup.sh --tests    also the tools and pictures of the tests and the demo
+#   scripts/setup.sh --pictures also the pictures of the demo
+#   scripts/setup.sh --tests    also the tools and pictures of the tests
 #   scripts/setup.sh --check    also the tools of `make check`
 #
 # Everything lands in .setup/ (but for system packages and cargo tools) and is kept from run to run.
@@ -125,6 +126,9 @@ cargo_tool() {
 setup_onnxruntime
 for argument in "$@"; do
     case "$argument" in
+        --pictures)
+            setup_python
+            setup_pictures ;;
         --tests)
             need exiftool libimage-exiftool-perl
             need cjpeg libjpeg-turbo-progs

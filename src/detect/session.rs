@@ -34,7 +34,7 @@ pub enum ExecutionProvider {
 impl ExecutionProvider {
     fn dispatch(self) -> ep::ExecutionProviderDispatch {
         match self {
-            Self::Cpu => ep::CPU::default().build(),
+            Self::Cpu => ep::CPU::default().with_arena_allocator(true).build(),
             Self::Cuda => ep::CUDA::default().build(),
             Self::Tensorrt => ep::TensorRT::default().build(),
             Self::Openvino => ep::OpenVINO::default().build(),

@@ -66,7 +66,16 @@ fn scales(photo: Size, needs: &ViewNeeds) -> Vec<f32> {
     let step_limit = MAX_SCALE_STEP.min(needs.overlap_px as f32 / needs.model_object_px);
     let steps = ((high / low).ln() / step_limit.ln()).ceil().max(1.0);
     let ratio = (high / low).powf(1.0 / steps);
-    (0..=steps as i32).map(|step| if step == steps as i32 { high } else { low * ratio.powi(step) }).collect()
+    let between = (1..steps as i32).map(|step| fill_tiles(low * ratio.powi(step), long_side, needs));
+    std::iter::once(low).chain(between).chain([high]).collect()
+}
+
+/// A scale in between is a little free: rather than start another column of tiles, fill those there are.
+fn fill_tiles(scale: f32, long_side: f32, needs: &ViewNeeds) -> f32 {
+    let (scaled, stride) = (scale * long_side, (needs.tile_px - needs.overlap_px) as f32);
+    let overlap = needs.overlap_px as f32;
+    let filled = ((scaled - overlap) / stride).floor() * stride + overlap;
+    if filled >= 0.9 * scaled { filled / long_side } else { scale }
 }
 
 /// Evenly spread tiles of one scale.
@@ -150,7 +159,7 @@ mod tests {
             let x0 = fx * (photo.width as f32 - side);
             let y0 = fy * (photo.height as f32 - side);
             let object = BoxF { x0, y0, x1: x0 + side, y1: y0 + side };
-            let required = (needs.model_object_px).min(side * MAX_SCALE);
+            let required = needs.model_object_px.min(side * needs.required_scale());
             let tolerance = 0.01 + side * 1e-4;
             let seen = views.iter().any(|view| {
                 view.crop.enlarged(tolerance / view.crop.width() * 2.0, tolerance / view.crop.height() * 2.0).contains(object)

@@ -45,6 +45,9 @@ pub fn collect(paths: &[PathBuf], output_dir: &Path, skip: &[PathBuf]) -> Result
         let root = path.canonicalize().map_err(|error| {
             FatalError::new(format!("cannot open the input `{}`: {error}", path.display()), "check the path")
         })?;
+        if output_dir.canonicalize().is_ok_and(|output| output == root) {
+            return Err(would_replace(&root));
+        }
         if root.is_dir() {
             walk(&root, &skip, &mut photos);
         } else {
@@ -151,16 +154,20 @@ fn common_ancestor(a: &Path, b: &Path) -> PathBuf {
     a.components().zip(b.components()).take_while(|(a, b)| a == b).map(|(component, _)| component).collect()
 }
 
+fn would_replace(path: &Path) -> FatalError {
+    FatalError::new(
+        format!("the output would replace the original `{}`", path.display()),
+        "choose another folder with `--out`",
+    )
+}
+
 fn refuse_to_replace_inputs(photos: &[InputPhoto], output_dir: &Path) -> Result<(), FatalError> {
     let sources: HashSet<&Path> =
         photos.iter().flat_map(|photo| [photo.source.as_path(), photo.location.as_path()]).collect();
     for photo in photos {
         let Ok(target) = output_dir.join(&photo.relative).canonicalize() else { continue };
         if sources.contains(target.as_path()) {
-            return Err(FatalError::new(
-                format!("the output would replace the original `{}`", target.display()),
-                "choose another folder with `--out`",
-            ));
+            return Err(would_replace(&target));
         }
     }
     Ok(())

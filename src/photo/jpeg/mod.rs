@@ -195,7 +195,7 @@ mod tests {
         let limits = Limits { max_encoded_bytes: 1 << 20, max_pixels: 1 << 20, max_side_px: 4096 };
         for factor in [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_2_2, SamplingFactor::F_1_2] {
             let mut bytes = Vec::new();
-            let mut encoder = Encoder::new(&mut bytes, 90);
+            let mut encoder = Encoder::new(&mut bytes, 95);
             encoder.set_sampling_factor(factor);
             encoder.encode(&[77; 33 * 19 * 3], 33, 19, ColorType::Rgb).unwrap();
             let before = walk(&bytes).unwrap();

@@ -1,0 +1,10 @@
+//! What a user sees, through the program.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod command_line;
+mod formats;
+mod metadata;
+mod redaction;

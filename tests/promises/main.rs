@@ -1,0 +1,8 @@
+//! What Obscura promises, attacked. Needs the feature `failpoints`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod attack;
+mod faults;
+mod places;

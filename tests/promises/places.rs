@@ -1,0 +1,85 @@
+//! A small face and a small plate are found wherever they are in a large photo: corners, edges, tile seams.
+
+use image::{RgbImage, imageops};
+use obscura::{
+    detect::{ViewNeeds, plan_views},
+    geometry::{Rect, Size},
+};
+
+use crate::support::*;
+
+const PHOTO: Size = Size { width: 4032, height: 3024 };
+
+/// A quiet 12-megapixel background: a graded sky over a textured ground.
+fn background() -> RgbImage {
+    let ground = image::open(fixture("jpeg/../../pictures/gravel.png")).unwrap().into_luma8();
+    RgbImage::from_fn(PHOTO.width, PHOTO.height, |x, y| {
+        let shade = 70 + (y / 30) as u8;
+        let texture = ground.get_pixel(x % 512, y % 512).0[0] / 8;
+        image::Rgb([shade + texture, shade / 2 + 60 + texture, 170 - shade / 2 + texture])
+    })
+}
+
+/// Where the middles of nine objects are put: corners and edges as close as the object allows, and on the seams of the
+/// tiles at the required scale.
+fn places(object: (u32, u32), needs: &ViewNeeds) -> Vec<(u32, u32)> {
+    let views = plan_views(PHOTO, needs);
+    let finest = views.iter().map(|view| view.out.width as f32 / view.crop.width()).fold(0.0, f32::max);
+    let tiles = views.iter().filter(|view| view.out.width as f32 / view.crop.width() > finest * 0.99);
+    let inner_edge = |edges: Vec<f32>, side: u32| {
+        let mut inner: Vec<u32> =
+            edges.into_iter().map(|edge| edge as u32).filter(|&edge| edge > 300 && edge < side - 300).collect();
+        inner.sort_unstable();
+        inner.dedup();
+        inner
+    };
+    let xs = inner_edge(tiles.clone().flat_map(|view| [view.crop.x0, view.crop.x1]).collect(), PHOTO.width);
+    let ys = inner_edge(tiles.flat_map(|view| [view.crop.y0, view.crop.y1]).collect(), PHOTO.height);
+    let (w, h) = (object.0 / 2, object.1 / 2);
+    let (right, bottom) = (PHOTO.width - w - 1, PHOTO.height - h - 1);
+    vec![
+        (w, h),
+        (right, h),
+        (w, bottom),
+        (right, bottom),
+        (xs[0], ys[0]),
+        (xs[1], 900),
+        (1500, ys[1]),
+        (xs[xs.len() - 1], ys[ys.len() - 1]),
+        (PHOTO.width / 2, PHOTO.height / 2),
+    ]
+}
+
+fn check(fixture_name: &str, object: Rect, needs: &ViewNeeds) {
+    let patch = image::open(fixture(fixture_name)).unwrap().into_rgb8();
+    let mut photo = background();
+    let mut truth = Vec::new();
+    for (x, y) in places(patch.dimensions(), needs) {
+        let (left, top) = (x.saturating_sub(patch.width() / 2), y.saturating_sub(patch.height() / 2));
+        let left = left.min(PHOTO.width - patch.width());
+        let top = top.min(PHOTO.height - patch.height());
+        imageops::replace(&mut photo, &patch, i64::from(left), i64::from(top));
+        truth.push(Rect { x: left + object.x, y: top + object.y, ..object });
+    }
+    let bench = Bench::new();
+    photo.save(bench.input().join("large.png")).unwrap();
+    assert_eq!(bench.redact(&[]).code, 0);
+    let redacted = rects(&bench.receipt("large.png")["redacted"]);
+    for place in truth {
+        let share = covered_share(place, &redacted);
+        assert!(share >= 0.9, "{place:?} is covered to {share:.2} only");
+    }
+}
+
+#[test]
+fn a_face_of_20_pixels_is_covered_at_nine_places() {
+    let needs = ViewNeeds { min_object_px: 20.0, model_object_px: 16.0, tile_px: 896, overlap_px: 96 };
+    // The fixture holds the head with as much around it: see `face` in the drawing script.
+    check("people/face_20px.png", Rect { x: 20, y: 10, width: 16, height: 20 }, &needs);
+}
+
+#[test]
+fn a_plate_of_40_pixels_is_covered_at_nine_places() {
+    let needs = ViewNeeds { min_object_px: 40.0, model_object_px: 24.0, tile_px: 896, overlap_px: 128 };
+    check("people/plate_40px.png", Rect { x: 20, y: 12, width: 40, height: 8 }, &needs);
+}
