@@ -42,9 +42,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         photos = pathlib.Path(folder) / "photos"
         shutil.copytree(args.photos, photos)
-        files = sorted(path for path in photos.iterdir() if path.is_file())
         obscura = [args.program, "redact", str(photos), "--out", f"{folder}/out"]
-        # deface writes beside its inputs and finds no work in a folder of results, so it gets the files by name.
+        # deface writes beside its inputs, so it gets a folder of its own and the files by name.
+        theirs = pathlib.Path(folder) / "deface"
+        shutil.copytree(args.photos, theirs)
+        files = sorted(path for path in theirs.iterdir() if path.is_file())
         deface = [args.deface, *map(str, files)]
         print(f"{len(files)} photos, {args.runs} runs of each program in turn, medians\n")
         print("| program | cores | CPU s a photo | photos/s | peak MB |")
@@ -58,7 +60,7 @@ def main() -> None:
                 cpu, wall, memory = (statistics.median(column) for column in zip(*runs))
                 medians[name] = (cpu, wall, memory)
                 print(f"| {name} | {cores} | {cpu / len(files):.2f} | {len(files) / wall:.2f} | {memory:.0f} |")
-            ratios = [ours / theirs for ours, theirs in zip(medians["obscura"], medians["deface 1.5.0"])]
+            ratios = [ours / peer for ours, peer in zip(medians["obscura"], medians["deface 1.5.0"])]
             print(f"| ratio | {cores} | {ratios[0]:.2f} | {1 / ratios[1]:.2f} | {ratios[2]:.2f} |")
 
 

@@ -30,7 +30,7 @@ fn every_readable_jpeg_comes_out_as_the_same_picture() {
             continue; // djpeg converts no CMYK; see the next test
         }
         let quality = psnr(&djpeg(path), &djpeg(&output));
-        assert!(quality > 35.0, "{name}: {quality:.1} dB");
+        assert!(quality > 33.0, "{name}: {quality:.1} dB");
     }
 }
 
