@@ -1,7 +1,8 @@
 # Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
-.PHONY: help setup build demo test check fmt bench advisories clean
+.PHONY: help setup build demo test check fmt bench accuracy advisories clean
 
 PHOTOS ?=
+DATA ?=
 DEMO_OUT := demo/out
 
 help:        ## Show this list
@@ -33,6 +34,9 @@ fmt:         ## Format the code
 
 bench: build ## Speed and memory beside deface, in one run; PHOTOS=dir for your own
 	@scripts/bench.sh $(PHOTOS)
+
+accuracy: build ## Coverage on labelled photos: DATA=dir with the evaluation sets
+	@scripts/accuracy.sh "$(DATA)"
 
 advisories:  ## Known vulnerabilities (needs an open network)
 	cargo deny check advisories

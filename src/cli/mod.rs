@@ -48,8 +48,12 @@ impl From<Vec<ConfigProblem>> for Stop {
 }
 
 pub fn main() -> ExitCode {
-    // A panic is reported as the photo's error; the default hook would also print it, with source paths.
-    std::panic::set_hook(Box::new(|_| {}));
+    // A worker's panic becomes its photo's error; only one outside of all photos has to be printed.
+    std::panic::set_hook(Box::new(|panic| {
+        if std::thread::current().name() == Some("main") {
+            report::print_problem(&format!("internal error: {panic}"), "this is a defect in Obscura; report it");
+        }
+    }));
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Redact(args) => redact::run(args),

@@ -1,7 +1,8 @@
 //! What a person or a program sees while photos are redacted.
 
 use std::{
-    io::{IsTerminal, stderr},
+    fmt::Display,
+    io::{IsTerminal, Write, stderr, stdout},
     path::Path,
     time::Duration,
 };
@@ -17,6 +18,11 @@ use serde_json::json;
 /// Print a reason to stop, and what to do about it.
 pub fn print_problem(message: &str, hint: &str) {
     eprintln!("error: {message}\n  hint: {hint}");
+}
+
+/// Standard output may be a pipe that nobody reads any more; the photos are redacted all the same.
+pub fn say(line: impl Display) {
+    let _ = writeln!(stdout(), "{line}");
 }
 
 /// Follows a run and sums it up.
@@ -38,6 +44,9 @@ impl Reporter {
         if inputs.renamed {
             eprintln!("note: two inputs have the same name; all outputs are named from the folder above the inputs");
         }
+        if total == 0 {
+            eprintln!("note: found no files");
+        }
         Self {
             json,
             bar: (!json && stderr().is_terminal()).then(|| progress_bar(total as u64)),
@@ -55,7 +64,7 @@ impl Reporter {
         self.done += 1;
         let name = photos.get(outcome.index).map_or_else(String::new, |photo| printable(&photo.relative));
         if self.json {
-            println!("{}", json_line(&name, &outcome));
+            say(format_args!("{}", json_line(&name, &outcome)));
         } else if let Some(bar) = &self.bar {
             bar.inc(1);
             bar.set_message(format!("{} quarantined", self.quarantined.len()));
@@ -90,18 +99,18 @@ impl Reporter {
                 "photos": self.done, "redacted": redacted, "quarantined": self.quarantined.len(),
                 "faces": self.faces, "plates": self.plates, "seconds": rounded(seconds),
             }});
-            println!("{summary}");
+            say(format_args!("{summary}"));
             return !self.quarantined.is_empty();
         }
         if !self.quarantined.is_empty() {
-            println!("Not published:");
+            say(format_args!("Not published:"));
             for (name, error, problem) in &self.quarantined {
-                println!("  {name}\n    {}: {}\n    hint: {}", error.code, error.detail, error.hint);
+                say(format_args!("  {name}\n    {}: {}\n    hint: {}", error.code, error.detail, error.hint));
                 if let Some(problem) = problem {
-                    println!("    warning: {problem}");
+                    say(format_args!("    warning: {problem}"));
                 }
             }
-            println!();
+            say("");
         }
         let mut table = Table::new();
         table.load_style(NOTHING);
@@ -119,10 +128,10 @@ impl Reporter {
         for column in table.column_iter_mut() {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        println!("{table}");
-        println!("redacted photos: {}", output_dir.display());
+        say(format_args!("{table}"));
+        say(format_args!("redacted photos: {}", output_dir.display()));
         if !self.quarantined.is_empty() {
-            println!("records of the others: {}", quarantine_dir.display());
+            say(format_args!("records of the others: {}", quarantine_dir.display()));
         }
         !self.quarantined.is_empty()
     }

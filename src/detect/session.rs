@@ -163,9 +163,7 @@ impl Detector for OrtDetector {
             let (shape, data) = value
                 .try_extract_tensor::<f32>()
                 .map_err(|error| failed(format!("model `{name}`, output `{output}`: {error}")))?;
-            if !data.iter().all(|value| value.is_finite()) {
-                return Err(failed(format!("model `{name}`, output `{output}` holds values that are not finite")));
-            }
+            check_finite(data).map_err(|why| failed(format!("model `{name}`, output `{output}`: {why}")))?;
             let mut shape: Vec<usize> = shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
             if shape.first() != Some(&batch.len()) {
                 return Err(failed(format!("model `{name}`, output `{output}` has shape {shape:?}")));
@@ -190,6 +188,14 @@ impl Detector for OrtDetector {
                 check_candidates(name, found)
             })
             .collect()
+    }
+}
+
+/// A network that went wrong anywhere in a view may have missed something anywhere in it.
+fn check_finite(data: &[f32]) -> Result<(), String> {
+    match data.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(format!("expected finite values, found {} at {at}", data[at])),
     }
 }
 
@@ -257,6 +263,10 @@ mod tests {
         assert_eq!(check_candidates("m", vec![one; 5]).unwrap().len(), 5);
         let many = check_candidates("m", vec![one; MAX_CANDIDATES]).unwrap_err();
         assert_eq!(many.code, ErrorCode::DetectorOverflow);
+        assert!(check_finite(&[0.0, 1.0]).is_ok());
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert!(check_finite(&[0.0, value]).is_err());
+        }
         let endless = Candidate { area: BoxF { x1: f32::INFINITY, ..one.area }, ..one };
         assert_eq!(check_candidates("m", vec![endless]).unwrap_err().code, ErrorCode::DetectorFailed);
     }
