@@ -154,6 +154,8 @@ pub(super) fn encode(
     }
     encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     encoder.set_progressive(coding.progressive);
+    // Progressive coding buffers all coefficients anyway; without tables of its own it grows by half.
+    encoder.set_optimized_huffman_tables(coding.progressive);
     if let Some(exif) = exif {
         encoder.add_exif_metadata(&exif).map_err(|error| failed(error.to_string()))?;
     }
