@@ -87,6 +87,7 @@ impl Config {
         }
         let RawConfig { output, limits, budget, models, detect, redact, quarantine, .. } = raw;
         let d = defaults;
+        let face_enlarge = check.ranged("redact.face_enlarge", redact.face_enlarge, d.redact.face_enlarge, 0.0, 4.0);
         let config = Self {
             output_dir: check.optional("output.dir", output.dir),
             receipts: check.value("output.receipts", output.receipts, d.output.receipts),
@@ -122,14 +123,8 @@ impl Config {
                 face: ClassPolicy {
                     style: check.value("redact.face_style", redact.face_style, d.redact.face_style),
                     cells: check.ranged("redact.face_cells", redact.face_cells, d.redact.face_cells, 1, 8),
-                    enlarge_x: check.ranged(
-                        "redact.face_enlarge",
-                        redact.face_enlarge.clone(),
-                        d.redact.face_enlarge.clone(),
-                        0.0,
-                        4.0,
-                    ),
-                    enlarge_y: check.again(redact.face_enlarge, d.redact.face_enlarge),
+                    enlarge_x: face_enlarge,
+                    enlarge_y: face_enlarge,
                 },
                 plate: ClassPolicy {
                     style: check.value("redact.plate_style", redact.plate_style, d.redact.plate_style),
@@ -311,14 +306,6 @@ impl Checker {
     fn value<T: Default>(&mut self, key: &str, field: Field<T>, default: Field<T>) -> T {
         let set = self.optional(key, field);
         set.or_else(|| self.optional(key, default)).unwrap_or_default()
-    }
-
-    /// A value that was checked under another name already.
-    fn again<T: Default>(&mut self, field: Field<T>, default: Field<T>) -> T {
-        let problems = self.problems.len();
-        let value = self.value("", field, default);
-        self.problems.truncate(problems);
-        value
     }
 
     fn ranged<T>(&mut self, key: &str, field: Field<T>, default: Field<T>, low: T, high: T) -> T

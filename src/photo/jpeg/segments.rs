@@ -35,7 +35,8 @@ pub(super) struct Component {
 /// What a file says about itself.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Segments {
-    pub stored: Size2,
+    /// Stored width and height.
+    pub stored: Option<Size>,
     pub components: Vec<Component>,
     pub progressive: bool,
     /// Transform flag of Adobe's APP14, which also says that CMYK values are inverted.
@@ -47,9 +48,6 @@ pub(super) struct Segments {
     /// The file without anything that decoding does not need.
     pub clean: Vec<u8>,
 }
-
-/// Stored width and height.
-pub(super) type Size2 = Option<Size>;
 
 /// Walk the whole file.
 ///
