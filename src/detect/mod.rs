@@ -180,3 +180,81 @@ fn to_photo(candidate: Candidate, view: &View, photo: Size) -> Option<Candidate>
     // Only boxes that lie wholly in a view's padding vanish here: there is no photo under them.
     (area.area() > 0.0).then_some(Candidate { area, score: candidate.score })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::{
+        photo::{self, Limits},
+        redact::{ClassPolicy, Style},
+    };
+
+    const ANY: ClassPolicy = ClassPolicy { style: Style::Solid, cells: 1, enlarge_x: 0.2, enlarge_y: 0.2 };
+    const POLICY: RedactionPolicy = RedactionPolicy { face: ANY, plate: ANY };
+
+    /// Answers every batch with this many answers, each of one candidate that fills half the view.
+    struct Fake {
+        spec: ModelSpec,
+        answers: usize,
+    }
+
+    impl Detector for Fake {
+        fn spec(&self) -> &ModelSpec {
+            &self.spec
+        }
+
+        fn detect(&mut self, batch: &[RgbView]) -> PhotoResult<Vec<Vec<Candidate>>> {
+            let half = batch[0].size.width as f32 / 2.0;
+            let area = BoxF { x0: 0.0, y0: 0.0, x1: half, y1: batch[0].size.height as f32 };
+            Ok(vec![vec![Candidate { area, score: 0.7 }]; self.answers])
+        }
+    }
+
+    fn armed(class: Class, answers: usize) -> ArmedDetector {
+        let spec = ModelSpec {
+            name: format!("fake {class}"),
+            class,
+            family: Family::Yunet,
+            file: PathBuf::new(),
+            sha256: "00".into(),
+            licence: String::new(),
+            source: String::new(),
+            training_data: String::new(),
+            min_score: 0.5,
+            min_object_px: 20.0,
+            tile_px: 640,
+            overlap_px: 96,
+            input: InputSpec { name: String::new(), channels: ChannelOrder::Rgb, pad_multiple: 32, pad_value: 0 },
+            measured: String::new(),
+        };
+        ArmedDetector { detector: Box::new(Fake { spec, answers }), min_object_px: 20.0 }
+    }
+
+    fn grey_photo() -> Box<dyn Photo> {
+        let mut png = Vec::new();
+        image::GrayImage::new(100, 60).write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+        photo::open(&png, &Limits { max_encoded_bytes: 1 << 20, max_pixels: 1 << 20, max_side_px: 1000 }).unwrap()
+    }
+
+    #[test]
+    fn a_report_needs_an_answer_of_every_detector_for_every_view() {
+        let photo = grey_photo();
+        let run = |mut detectors: Vec<ArmedDetector>| detect_all(photo.as_ref(), &mut detectors, &POLICY);
+        let report = run(vec![armed(Class::Face, 1), armed(Class::Plate, 1)]).unwrap();
+        assert_eq!((report.models().len(), report.views().count), (2, 4));
+        // Half of every view is half of the photo, in photo pixels.
+        for found in report.detections() {
+            assert!((found.area.x1 - 50.0).abs() < 1.0 && (found.area.y1 - 60.0).abs() < 1.0, "{found:?}");
+        }
+        for broken in [
+            vec![armed(Class::Face, 1)],
+            vec![],
+            vec![armed(Class::Face, 1), armed(Class::Plate, 0)],
+            vec![armed(Class::Face, 2), armed(Class::Plate, 1)],
+        ] {
+            assert_eq!(run(broken).unwrap_err().code, ErrorCode::DetectorFailed);
+        }
+    }
+}

@@ -113,3 +113,14 @@ fn guarded<T>(work: impl FnOnce() -> PhotoResult<T>) -> PhotoResult<T> {
 fn corrupt(detail: impl Into<String>) -> PhotoError {
     PhotoError::new(Stage::Open, ErrorCode::CorruptImage, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decoder_s_panic_condemns_the_photo_alone() {
+        let result: PhotoResult<()> = guarded(|| panic!("index out of bounds"));
+        assert_eq!(result.unwrap_err().code, ErrorCode::CorruptImage);
+    }
+}
