@@ -52,15 +52,12 @@ def main() -> None:
         print("| program | cores | CPU s a photo | photos/s | peak MB |")
         print("|---|---|---|---|---|")
         for cores in (1, 2):
-            medians = {}
-            for _ in range(args.runs):
-                for name, command in (("obscura", [*obscura, "--threads", str(cores)]), ("deface 1.5.0", deface)):
-                    medians.setdefault(name, []).append(measure(command, cores))
-            for name, runs in medians.items():
-                cpu, wall, memory = (statistics.median(column) for column in zip(*runs))
-                medians[name] = (cpu, wall, memory)
+            commands = {"obscura": [*obscura, "--threads", str(cores)], "deface 1.5.0": deface}
+            rounds = [{name: measure(command, cores) for name, command in commands.items()} for _ in range(args.runs)]
+            medians = [[statistics.median(column) for column in zip(*(run[name] for run in rounds))] for name in commands]
+            for name, (cpu, wall, memory) in zip(commands, medians):
                 print(f"| {name} | {cores} | {cpu / len(files):.2f} | {len(files) / wall:.2f} | {memory:.0f} |")
-            ratios = [ours / peer for ours, peer in zip(medians["obscura"], medians["deface 1.5.0"])]
+            ratios = [ours / peer for ours, peer in zip(*medians)]
             print(f"| ratio | {cores} | {ratios[0]:.2f} | {1 / ratios[1]:.2f} | {ratios[2]:.2f} |")
 
 

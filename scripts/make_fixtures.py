@@ -4,7 +4,8 @@
     python3 scripts/make_fixtures.py --out .setup/fixtures
 
 Everything is drawn here, except one face: NASA's public-domain portrait of Eileen Collins, which set-up fetches.
-Needs Pillow, `cjpeg` (libjpeg-turbo) and `exiftool`. The same bytes come out of every run on one machine.
+Needs Pillow, `cjpeg` (libjpeg-turbo) and `exiftool`. The same bytes come out of every run on one machine, but for the
+date inside the colour profile of the files that carry metadata.
 """
 
 import argparse
@@ -69,6 +70,12 @@ def face(height: int) -> Image.Image:
     return head.resize((round(head.width * scale), round(head.height * scale)), Image.Resampling.LANCZOS)
 
 
+def orientation_exif(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
 def run(*command: object, stdin: bytes = b"") -> bytes:
     return subprocess.run([str(part) for part in command], input=stdin, check=True, stdout=subprocess.PIPE).stdout
 
@@ -129,9 +136,7 @@ def write_jpegs(out: pathlib.Path) -> None:
     for side in (1, 7, 8, 16, 17):
         street(side, side).save(out / f"tiny_{side}.jpg", quality=88)
     for orientation in range(1, 9):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        save(f"orientation_{orientation}", exif=exif)
+        save(f"orientation_{orientation}", exif=orientation_exif(orientation))
     baseline = (out / "444.jpg").read_bytes()
     (out / "refused_lossless.jpg").write_bytes(patch_frame(baseline, marker=0xC3))
     (out / "refused_12bit.jpg").write_bytes(patch_frame(baseline, precision=12))
@@ -168,9 +173,7 @@ def write_pngs(out: pathlib.Path) -> None:
     save("palette", picture.quantize(64))
     save("palette_transparent", picture.quantize(64), transparency=3)
     save("bits1", picture.convert("1"))
-    orientation = Image.Exif()
-    orientation[0x0112] = 6
-    save("orientation_6", picture, exif=orientation)
+    save("orientation_6", picture, exif=orientation_exif(6))
     (out / "rgb16.png").write_bytes(png(101, 83, 16, 2, deep_rows(picture)))
     (out / "grey16.png").write_bytes(png(101, 83, 16, 0, deep_rows(picture.convert("L"))))
     (out / "rgba16.png").write_bytes(png(101, 83, 16, 6, deep_rows(rgba)))
@@ -225,10 +228,8 @@ def write_people_and_plates(out: pathlib.Path) -> None:
         turn.TRANSPOSE, turn.ROTATE_90, turn.TRANSVERSE, turn.ROTATE_270,
     ]  # fmt: skip
     for orientation, method in enumerate(stored, start=1):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
         turned = scene if method is None else scene.transpose(method)
-        turned.save(out / f"scene_{orientation}.jpg", quality=92, exif=exif)
+        turned.save(out / f"scene_{orientation}.jpg", quality=92, exif=orientation_exif(orientation))
     # A face that is only there on a light background: black everywhere, drawn by transparency alone.
     ghost = Image.new("RGBA", scene.size)
     ghost.putalpha(scene.convert("L").point(lambda v: 255 - v))

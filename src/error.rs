@@ -144,6 +144,12 @@ impl PhotoError {
         Self { code, stage, detail: detail.into(), hint: code.default_hint().to_owned() }
     }
 
+    /// A file or folder that cannot be read.
+    #[must_use]
+    pub fn unreadable(error: &std::io::Error) -> Self {
+        Self::new(Stage::Fetch, ErrorCode::Unreadable, error.to_string())
+    }
+
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();

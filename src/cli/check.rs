@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Stop, config_args::ConfigArgs};
+use super::{Stop, config_args::ConfigArgs, report::say};
 
 /// Check a configuration: report every mistake at once, or print the effective values and the expected memory
 #[derive(Debug, Args)]
@@ -16,11 +16,14 @@ pub struct CheckArgs {
 
 pub fn run(args: CheckArgs) -> Result<ExitCode, Stop> {
     let config = args.config.resolve()?;
-    print!("{}", config.to_toml());
+    say(config.to_toml());
     let memory = config.expected_memory();
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    println!("\n# expected peak memory with {} threads:", config.worker_count());
-    println!("#   photos of 12 megapixels: {} MiB", mib(memory.typical_bytes));
-    println!("#   every limit used up:     {} MiB (set the container's limit to this)", mib(memory.worst_bytes));
+    say(format_args!("# expected peak memory with {} threads:", config.worker_count()));
+    say(format_args!("#   photos of 12 megapixels: {} MiB", mib(memory.typical_bytes)));
+    say(format_args!(
+        "#   every limit used up:     {} MiB (set the container's limit to this)",
+        mib(memory.worst_bytes)
+    ));
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,11 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
 use obscura::{detect::Manifest, error::FatalError, pipeline::models_dir};
 
-use super::{EXIT_USAGE, Stop, config_args::ConfigArgs, report::print_problem};
+use super::{
+    EXIT_USAGE, Stop,
+    config_args::ConfigArgs,
+    report::{print_problem, say},
+};
 
 /// List the models, or verify their files
 #[derive(Debug, Args)]
@@ -46,10 +50,7 @@ fn list(args: ModelsConfig) -> Result<ExitCode, Stop> {
     let (manifest, json) = load(args)?;
     if json {
         for model in &manifest.models {
-            println!(
-                "{}",
-                serde_json::to_string(model).map_err(|error| FatalError::new(error.to_string(), "report this"))?
-            );
+            say(serde_json::to_string(model).map_err(|error| FatalError::new(error.to_string(), "report this"))?);
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -64,7 +65,7 @@ fn list(args: ModelsConfig) -> Result<ExitCode, Stop> {
         table.add_row(["source", &model.source]);
         table.add_row(["training data", &model.training_data]);
         table.add_row(["lowest score", &model.min_score.to_string()]);
-        println!("{table}\n");
+        say(format_args!("{table}\n"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -74,7 +75,7 @@ fn verify(args: ModelsConfig) -> Result<ExitCode, Stop> {
     let mut code = ExitCode::SUCCESS;
     for model in &manifest.models {
         match manifest.read_verified(model) {
-            Ok(verified) => println!("ok  {}  {} bytes  {}", model.name, verified.bytes.len(), model.sha256),
+            Ok(verified) => say(format_args!("ok  {}  {} bytes  {}", model.name, verified.bytes.len(), model.sha256)),
             Err(error) => {
                 print_problem(&error.message, &error.hint);
                 code = ExitCode::from(EXIT_USAGE);

@@ -64,7 +64,7 @@ impl Reporter {
         self.done += 1;
         let name = photos.get(outcome.index).map_or_else(String::new, |photo| printable(&photo.relative));
         if self.json {
-            say(format_args!("{}", json_line(&name, &outcome)));
+            say(json_line(&name, &outcome));
         } else if let Some(bar) = &self.bar {
             bar.inc(1);
             bar.set_message(format!("{} quarantined", self.quarantined.len()));
@@ -99,11 +99,11 @@ impl Reporter {
                 "photos": self.done, "redacted": redacted, "quarantined": self.quarantined.len(),
                 "faces": self.faces, "plates": self.plates, "seconds": rounded(seconds),
             }});
-            say(format_args!("{summary}"));
+            say(summary);
             return !self.quarantined.is_empty();
         }
         if !self.quarantined.is_empty() {
-            say(format_args!("Not published:"));
+            say("Not published:");
             for (name, error, problem) in &self.quarantined {
                 say(format_args!("  {name}\n    {}: {}\n    hint: {}", error.code, error.detail, error.hint));
                 if let Some(problem) = problem {
@@ -128,7 +128,7 @@ impl Reporter {
         for column in table.column_iter_mut() {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        say(format_args!("{table}"));
+        say(table);
         say(format_args!("redacted photos: {}", output_dir.display()));
         if !self.quarantined.is_empty() {
             say(format_args!("records of the others: {}", quarantine_dir.display()));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Class;
+use super::{Class, ViewNeeds};
 use crate::{error::FatalError, redact::sha256_hex};
 
 pub const MANIFEST_FILE: &str = "manifest.toml";
@@ -57,6 +57,19 @@ pub struct ModelSpec {
     pub overlap_px: u32,
     pub input: InputSpec,
     pub measured: String,
+}
+
+impl ModelSpec {
+    /// What the model needs to see to find objects of `min_object_px` photo pixels.
+    #[must_use]
+    pub fn view_needs(&self, min_object_px: f32) -> ViewNeeds {
+        ViewNeeds {
+            min_object_px,
+            model_object_px: self.min_object_px,
+            tile_px: self.tile_px,
+            overlap_px: self.overlap_px,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -124,8 +124,10 @@ pub fn detect_all(
     let mut report = DetectionReport { detections: Vec::new(), models: Vec::new(), views: ViewFacts::default() };
     let renditions = photo.renditions();
     for armed in detectors {
-        let spec = armed.detector.spec().clone();
-        let views = plan_views(photo.upright_size(), &needs(&spec, armed.min_object_px));
+        let spec = armed.detector.spec();
+        let class = spec.class;
+        let views = plan_views(photo.upright_size(), &spec.view_needs(armed.min_object_px));
+        report.models.push(ModelFacts { name: spec.name.clone(), sha256: spec.sha256.clone() });
         let mut candidates = Vec::new();
         for view in &views {
             for rendition in 0..renditions {
@@ -134,21 +136,16 @@ pub fn detect_all(
                 report.views.megapixels += view.out.pixels() as f64 / 1e6;
             }
         }
-        let class = policy.of(spec.class);
-        let united = merge::unite(candidates, (class.enlarge_x, class.enlarge_y));
+        let margin = policy.of(class);
+        let united = merge::unite(candidates, (margin.enlarge_x, margin.enlarge_y));
         report.detections.extend(united.into_iter().map(|found| Detection {
-            class: spec.class,
+            class,
             area: found.area,
             score: found.score,
         }));
-        report.models.push(ModelFacts { name: spec.name, sha256: spec.sha256 });
     }
     report.views.megapixels = (report.views.megapixels * 100.0).round() / 100.0;
     Ok(report)
-}
-
-fn needs(spec: &ModelSpec, min_object_px: f32) -> ViewNeeds {
-    ViewNeeds { min_object_px, model_object_px: spec.min_object_px, tile_px: spec.tile_px, overlap_px: spec.overlap_px }
 }
 
 /// The candidates of one view, in photo pixels and clipped to the photo.

@@ -82,7 +82,8 @@ fn walk(root: &Path, skip: &HashSet<PathBuf>, photos: &mut Vec<InputPhoto>) {
             }
             Err(error) => {
                 let path = error.path().unwrap_or(root).to_owned();
-                let problem = unreadable(&error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()));
+                let problem =
+                    PhotoError::unreadable(&error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()));
                 photos.push(entry(path.clone(), relative_to(root, &path), path, Some(problem)));
             }
         }
@@ -104,7 +105,7 @@ fn follow(root: &Path, link: &Path) -> Option<InputPhoto> {
         }
         Ok(target) if target.is_dir() => None,
         Ok(target) => found(target, None),
-        Err(error) => found(link.to_owned(), Some(unreadable(&error))),
+        Err(error) => found(link.to_owned(), Some(PhotoError::unreadable(&error))),
     }
 }
 
@@ -124,12 +125,8 @@ fn not_a_file(path: &Path) -> Option<PhotoError> {
             ErrorCode::Unreadable,
             "expected a file, found something else (a pipe, socket or device)",
         )),
-        Err(error) => Some(unreadable(&error)),
+        Err(error) => Some(PhotoError::unreadable(&error)),
     }
-}
-
-fn unreadable(error: &io::Error) -> PhotoError {
-    PhotoError::new(Stage::Fetch, ErrorCode::Unreadable, error.to_string())
 }
 
 /// Where two inputs would have one name, all are named from the folder above all of them.

@@ -26,8 +26,8 @@ pub use self::{
 use crate::{
     config::Config,
     detect::{ArmedDetector, Class, detect_all},
-    error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
-    photo,
+    error::{FatalError, PhotoError, PhotoResult, Stage},
+    photo::{self, Limits},
     redact::{RedactedPhoto, SourceFacts, redact, sha256_hex},
     store::{LocalStore, Quarantine},
 };
@@ -133,10 +133,10 @@ impl Worker<'_> {
 
     fn publish(&mut self, input: &InputPhoto, original: &mut Option<Vec<u8>>) -> PhotoResult<Published> {
         let mut clock = StageClock::default();
-        let bytes = &*original.insert(clock.run(Stage::Fetch, || fetch(input, self.config.limits.max_encoded_bytes))?);
+        let bytes = &*original.insert(clock.run(Stage::Fetch, || fetch(input, &self.config.limits))?);
         let redacted = self.redact(bytes, &mut clock)?;
         clock.run(Stage::Publish, || self.destinations.store.put(&input.relative, &redacted))?;
-        let receipt = redacted.receipt().clone();
+        let receipt = redacted.into_receipt();
         let count = |class| receipt.regions.iter().filter(|region| region.class == class).count();
         Ok(Published {
             faces: count(Class::Face),
@@ -168,19 +168,16 @@ impl Worker<'_> {
 }
 
 /// Read a whole file, but not more than the limit.
-fn fetch(input: &InputPhoto, max_bytes: u64) -> PhotoResult<Vec<u8>> {
+fn fetch(input: &InputPhoto, limits: &Limits) -> PhotoResult<Vec<u8>> {
     if let Some(problem) = &input.problem {
         return Err(problem.clone());
     }
-    let unreadable = |error: std::io::Error| PhotoError::new(Stage::Fetch, ErrorCode::Unreadable, error.to_string());
+    let unreadable = |error: std::io::Error| PhotoError::unreadable(&error);
     let file = File::open(&input.source).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(max_bytes)).unwrap_or(0));
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(limits.max_encoded_bytes)).unwrap_or(0));
     // One byte more than allowed tells a file that is too long, or grew.
-    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > max_bytes {
-        let detail = format!("expected at most {max_bytes} bytes, found {}", length.max(bytes.len() as u64));
-        return Err(PhotoError::new(Stage::Fetch, ErrorCode::EncodedTooLarge, detail));
-    }
+    file.take(limits.max_encoded_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    limits.check_encoded(length.max(bytes.len() as u64))?;
     Ok(bytes)
 }

@@ -41,6 +41,11 @@ impl RedactedPhoto {
     pub fn receipt(&self) -> &Receipt {
         &self.receipt
     }
+
+    #[must_use]
+    pub fn into_receipt(self) -> Receipt {
+        self.receipt
+    }
 }
 
 /// Obscure everything in `report`, encode, and verify the encoded bytes.

@@ -1,6 +1,10 @@
 //! Every flavour of JPEG and PNG: kept in its format, faithful, or refused with the right code.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use obscura::photo::{Format, sniff};
 
@@ -9,17 +13,21 @@ use crate::support::*;
 /// No detection ever scores this much: what changes is coding alone.
 const NOTHING_FOUND: [&str; 4] = ["--face-min-score", "0.9999", "--plate-min-score", "0.9999"];
 
-#[test]
-fn every_readable_jpeg_comes_out_as_the_same_picture() {
-    let bench = Bench::new();
-    let readable: Vec<_> = fixtures("jpeg")
-        .into_iter()
-        .filter(|path| !name_of(path).starts_with("refused") && name_of(path) != "arithmetic.jpg")
-        .collect();
-    assert!(readable.len() >= 24);
+/// Put every fixture of a folder into the input that is not there to be refused.
+fn put_readable(bench: &Bench, folder: &str) -> Vec<PathBuf> {
+    let mut readable = fixtures(folder);
+    readable.retain(|path| !name_of(path).starts_with("refused") && name_of(path) != "arithmetic.jpg");
     for path in &readable {
         bench.put(&name_of(path), &fs::read(path).unwrap());
     }
+    readable
+}
+
+#[test]
+fn every_readable_jpeg_comes_out_as_the_same_picture() {
+    let bench = Bench::new();
+    let readable = put_readable(&bench, "jpeg");
+    assert!(readable.len() >= 24);
     let run = bench.redact(&NOTHING_FOUND);
     assert_eq!(run.code, 0, "{:?} {}", run.lines, run.stderr);
     for path in &readable {
@@ -52,11 +60,8 @@ fn both_kinds_of_cmyk_show_the_same_picture() {
 #[test]
 fn every_readable_png_keeps_its_pixels_and_transparency() {
     let bench = Bench::new();
-    let readable: Vec<_> = fixtures("png").into_iter().filter(|path| !name_of(path).starts_with("refused")).collect();
+    let readable = put_readable(&bench, "png");
     assert!(readable.len() >= 11);
-    for path in &readable {
-        bench.put(&name_of(path), &fs::read(path).unwrap());
-    }
     let run = bench.redact(&NOTHING_FOUND);
     assert_eq!(run.code, 0, "{:?} {}", run.lines, run.stderr);
     for path in &readable {

@@ -16,15 +16,7 @@ fn every_fail_point_ends_in_quarantine() {
     for (stage, edge) in failpoint::ALL {
         for kind in ["error", "panic"] {
             let place = failpoint::name(stage, edge);
-            let output = obscura()
-                .arg("redact")
-                .arg(bench.input())
-                .arg("--out")
-                .arg(bench.output())
-                .args(["--json", "--receipts"])
-                .env("OBSCURA_FAIL_POINT", format!("{place}={kind}"))
-                .output()
-                .unwrap();
+            let output = bench.command().env("OBSCURA_FAIL_POINT", format!("{place}={kind}")).output().unwrap();
             let run = Run::new(output);
             // A point that is never hit leaves the photo published, and this test failing.
             assert_eq!(run.code, 1, "{place} ({kind}) was not hit");

@@ -2,7 +2,7 @@
 
 use image::{RgbImage, imageops};
 use obscura::{
-    detect::{ViewNeeds, plan_views},
+    detect::{Class, Manifest, ViewNeeds, plan_views},
     geometry::{Rect, Size},
 };
 
@@ -71,15 +71,21 @@ fn check(fixture_name: &str, object: Rect, needs: &ViewNeeds) {
     }
 }
 
+/// What the shipped model of a class needs to see, so that the seams are those of the real plan.
+fn needs_of(class: Class, min_object_px: f32) -> ViewNeeds {
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    Manifest::load(&models).unwrap().model_for(class).unwrap().view_needs(min_object_px)
+}
+
 #[test]
 fn a_face_of_20_pixels_is_covered_at_nine_places() {
-    let needs = ViewNeeds { min_object_px: 20.0, model_object_px: 20.0, tile_px: 896, overlap_px: 96 };
     // The fixture holds the head with as much around it: see `face` in the drawing script.
-    check("people/face_20px.png", Rect { x: 20, y: 10, width: 16, height: 20 }, &needs);
+    let face = Rect { x: 20, y: 10, width: 16, height: 20 };
+    check("people/face_20px.png", face, &needs_of(Class::Face, 20.0));
 }
 
 #[test]
 fn a_plate_of_40_pixels_is_covered_at_nine_places() {
-    let needs = ViewNeeds { min_object_px: 40.0, model_object_px: 32.0, tile_px: 896, overlap_px: 128 };
-    check("people/plate_40px.png", Rect { x: 20, y: 12, width: 40, height: 8 }, &needs);
+    let plate = Rect { x: 20, y: 12, width: 40, height: 8 };
+    check("people/plate_40px.png", plate, &needs_of(Class::Plate, 40.0));
 }

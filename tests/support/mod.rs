@@ -77,18 +77,15 @@ impl Bench {
         self.put(&name_of(Path::new(fixture_name)), &fs::read(fixture(fixture_name)).unwrap())
     }
 
-    /// `obscura redact in --out out --json --receipts ARGS`
+    /// `obscura redact in --out out --json --receipts`
+    pub fn command(&self) -> Command {
+        let mut command = obscura();
+        command.arg("redact").arg(self.input()).arg("--out").arg(self.output()).args(["--json", "--receipts"]);
+        command
+    }
+
     pub fn redact(&self, args: &[&str]) -> Run {
-        let output = obscura()
-            .arg("redact")
-            .arg(self.input())
-            .arg("--out")
-            .arg(self.output())
-            .args(["--json", "--receipts"])
-            .args(args)
-            .output()
-            .unwrap();
-        Run::new(output)
+        Run::new(self.command().args(args).output().unwrap())
     }
 
     pub fn receipt(&self, name: &str) -> Value {
