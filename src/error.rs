@@ -3,7 +3,7 @@
 //! A [`PhotoError`] never stops the run: the photo goes to quarantine under its [`ErrorCode`]. Codes are stable: they
 //! are part of the quarantine record, of `--json` output and, later, of dead letters and metrics.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::Serialize;
 
@@ -11,6 +11,8 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
+    /// Before anything of the photo is read.
+    Intake,
     Fetch,
     Open,
     Detect,
@@ -20,9 +22,15 @@ pub enum Stage {
     Publish,
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Stage {
+    pub const ALL: [Self; 8] =
+        [Self::Intake, Self::Fetch, Self::Open, Self::Detect, Self::Redact, Self::Encode, Self::Verify, Self::Publish];
+
+    /// The name as it is written in records and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Intake => "intake",
             Self::Fetch => "fetch",
             Self::Open => "open",
             Self::Detect => "detect",
@@ -30,7 +38,13 @@ impl fmt::Display for Stage {
             Self::Encode => "encode",
             Self::Verify => "verify",
             Self::Publish => "publish",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -66,11 +80,41 @@ pub enum ErrorCode {
     VerifyFailed,
     /// The output could not be written.
     StoreFailed,
+    /// The file was still being written whenever it was read.
+    SourceChanged,
+    /// A stage took longer than it may.
+    TimedOut,
+    /// The photo was dropped on its way three times.
+    Abandoned,
+    /// The worker crashed three times while this photo alone was in work.
+    CrashLoop,
     /// A defect in Obscura.
     InternalError,
 }
 
 impl ErrorCode {
+    pub const ALL: [Self; 19] = [
+        Self::Unreadable,
+        Self::LinkOutsideInput,
+        Self::EmptyFile,
+        Self::EncodedTooLarge,
+        Self::UnsupportedFormat,
+        Self::UnsupportedJpeg,
+        Self::MultiFrameUnsupported,
+        Self::DimensionsTooLarge,
+        Self::CorruptImage,
+        Self::DetectorFailed,
+        Self::DetectorOverflow,
+        Self::EncodeFailed,
+        Self::VerifyFailed,
+        Self::StoreFailed,
+        Self::SourceChanged,
+        Self::TimedOut,
+        Self::Abandoned,
+        Self::CrashLoop,
+        Self::InternalError,
+    ];
+
     /// The code as it is written in records.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -89,6 +133,10 @@ impl ErrorCode {
             Self::EncodeFailed => "encode_failed",
             Self::VerifyFailed => "verify_failed",
             Self::StoreFailed => "store_failed",
+            Self::SourceChanged => "source_changed",
+            Self::TimedOut => "timed_out",
+            Self::Abandoned => "abandoned",
+            Self::CrashLoop => "crash_loop",
             Self::InternalError => "internal_error",
         }
     }
@@ -112,7 +160,12 @@ impl ErrorCode {
                 "run `obscura models verify`; if it passes, report the photo's sha256 and this record"
             }
             Self::DetectorOverflow => "raise the detector's threshold, or handle this photo by hand",
-            Self::EncodeFailed | Self::VerifyFailed | Self::InternalError => {
+            Self::SourceChanged => "wait until the file is complete; it is taken up again when it changes",
+            Self::TimedOut => "raise the stage's time-out if the machine is slow; otherwise report the photo's sha256",
+            Self::CrashLoop => {
+                "handle this photo by hand; report its sha256, and check the memory limit if the worker was killed"
+            }
+            Self::EncodeFailed | Self::VerifyFailed | Self::Abandoned | Self::InternalError => {
                 "this is a defect in Obscura; report the photo's sha256 and this record"
             }
             Self::StoreFailed => "check free space and permissions of the output folder, then run again",
@@ -136,18 +189,46 @@ pub struct PhotoError {
     pub detail: String,
     /// What to do about it.
     pub hint: String,
+    /// Whether trying again may help.
+    transient: bool,
 }
 
 impl PhotoError {
     #[must_use]
     pub fn new(stage: Stage, code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, stage, detail: detail.into(), hint: code.default_hint().to_owned() }
+        Self { code, stage, detail: detail.into(), hint: code.default_hint().to_owned(), transient: false }
     }
 
     /// A file or folder that cannot be read.
     #[must_use]
-    pub fn unreadable(error: &std::io::Error) -> Self {
-        Self::new(Stage::Fetch, ErrorCode::Unreadable, error.to_string())
+    pub fn unreadable(error: &io::Error) -> Self {
+        Self::new(Stage::Fetch, ErrorCode::Unreadable, error.to_string()).retry_if(is_transient(error))
+    }
+
+    /// The same failure, told otherwise.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// The same failure, found at another stage.
+    #[must_use]
+    pub fn at(mut self, stage: Stage) -> Self {
+        self.stage = stage;
+        self
+    }
+
+    /// Say whether trying again may help.
+    #[must_use]
+    pub fn retry_if(mut self, transient: bool) -> Self {
+        self.transient = transient;
+        self
+    }
+
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.transient
     }
 
     #[must_use]
@@ -155,6 +236,31 @@ impl PhotoError {
         self.hint = hint.into();
         self
     }
+}
+
+/// Whether an input or output error may pass by itself or once an operator has acted: a full or unreachable store is
+/// no reason to give up the photos that arrive meanwhile.
+pub(crate) fn is_transient(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    /// `EIO`, `ENFILE` and `EMFILE`, which have no kind of their own.
+    const OTHER_CODES: [i32; 3] = [5, 23, 24];
+    let passing = [
+        K::StorageFull,
+        K::QuotaExceeded,
+        K::ReadOnlyFilesystem,
+        K::StaleNetworkFileHandle,
+        K::NetworkDown,
+        K::NetworkUnreachable,
+        K::HostUnreachable,
+        K::NotConnected,
+        K::ResourceBusy,
+        K::ExecutableFileBusy,
+        K::TimedOut,
+        K::WouldBlock,
+        K::Interrupted,
+        K::OutOfMemory,
+    ];
+    passing.contains(&error.kind()) || error.raw_os_error().is_some_and(|code| OTHER_CODES.contains(&code))
 }
 
 pub type PhotoResult<T> = Result<T, PhotoError>;

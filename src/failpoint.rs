@@ -1,7 +1,11 @@
 //! Places where tests make a photo fail, one on each edge of each stage. Compiled in with the feature `failpoints`
 //! only; otherwise [`hit`] is nothing.
 
-use crate::error::{PhotoResult, Stage};
+use crate::{
+    detect::Class,
+    error::{PhotoResult, Stage},
+    source::Upload,
+};
 
 /// Before a stage's work, or after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,4 +66,46 @@ pub fn hit(stage: Stage, edge: Edge) -> PhotoResult<()> {
 #[inline]
 pub fn hit(_stage: Stage, _edge: Edge) -> PhotoResult<()> {
     Ok(())
+}
+
+/// Kill the process while the photo named by `OBSCURA_CRASH_ON` is in work, as a fault in a native library would.
+#[cfg(feature = "failpoints")]
+pub fn crash_on(upload: &Upload) {
+    if std::env::var_os("OBSCURA_CRASH_ON").is_some_and(|name| upload.relative.as_os_str() == name) {
+        std::process::abort();
+    }
+}
+
+/// Drop the photo named by `OBSCURA_ABANDON` on its way, as a defect in a task would.
+#[cfg(feature = "failpoints")]
+pub fn abandon(upload: &Upload) {
+    if std::env::var_os("OBSCURA_ABANDON").is_some_and(|name| upload.relative.as_os_str() == name) {
+        std::panic::panic_any("planted panic of a task");
+    }
+}
+
+/// Whether the detector of this class shall fail its check: while the file `OBSCURA_SICK` is there and names the class.
+#[cfg(feature = "failpoints")]
+#[must_use]
+pub fn is_sick(class: Class) -> bool {
+    let file = std::env::var_os("OBSCURA_SICK").and_then(|path| std::fs::read_to_string(path).ok());
+    file.is_some_and(|named| named.trim() == class.to_string())
+}
+
+/// Nothing, in ordinary builds.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn crash_on(_upload: &Upload) {}
+
+/// Nothing, in ordinary builds.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn abandon(_upload: &Upload) {}
+
+/// Never, in ordinary builds.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+#[must_use]
+pub fn is_sick(_class: Class) -> bool {
+    false
 }

@@ -4,7 +4,9 @@
 //! proves it, [`store`] writes the result. [`pipeline`] leads photos along that path; [`config`] says how.
 //! `docs/architecture.md` tells the whole.
 
+pub mod admin;
 pub mod config;
+pub mod cpu;
 pub mod detect;
 pub mod error;
 pub mod failpoint;
@@ -12,4 +14,6 @@ pub mod geometry;
 pub mod photo;
 pub mod pipeline;
 pub mod redact;
+pub mod source;
 pub mod store;
+pub mod telemetry;

@@ -10,6 +10,8 @@ use obscura::{
     redact::Style,
 };
 
+use super::worker_args::WorkerArgs;
+
 #[derive(Clone, Debug, Default, Args)]
 pub struct ConfigArgs {
     /// Config file in TOML; `obscura check` prints all keys
@@ -94,13 +96,29 @@ pub struct ConfigArgs {
     #[arg(long, env = "OBSCURA_ONNXRUNTIME_LIBRARY", value_name = "FILE", help_heading = "Detection")]
     pub onnxruntime_library: Option<PathBuf>,
 
-    /// Photos in work at once; 0 is one a core [key: budget.threads]
+    /// Views in a batch; 0 leaves it to the execution provider [key: detect.max_batch]
+    #[arg(long, env = "OBSCURA_MAX_BATCH", value_name = "N", help_heading = "Detection")]
+    pub max_batch: Option<usize>,
+
+    /// How long a view waits for others to fill its batch [key: detect.max_queue_delay_ms]
+    #[arg(long, env = "OBSCURA_MAX_QUEUE_DELAY_MS", value_name = "MS", help_heading = "Detection")]
+    pub max_queue_delay_ms: Option<u64>,
+
+    /// How often each session must find a known object [key: detect.health_check_s]
+    #[arg(long, env = "OBSCURA_HEALTH_CHECK_S", value_name = "S", help_heading = "Detection")]
+    pub health_check_s: Option<u64>,
+
+    /// Cores to compute on; 0 is all [key: budget.threads]
     #[arg(long, env = "OBSCURA_THREADS", value_name = "N", help_heading = "Limits")]
     pub threads: Option<usize>,
 
     /// Decoded pixels of all photos in work, in MiB [key: budget.decoded_mib]
     #[arg(long, env = "OBSCURA_DECODED_MIB", value_name = "MIB", help_heading = "Limits")]
     pub decoded_mib: Option<u64>,
+
+    /// Files of all photos that are read and their results, in MiB; 0 is 32 a thread [key: budget.encoded_mib]
+    #[arg(long, env = "OBSCURA_ENCODED_MIB", value_name = "MIB", help_heading = "Limits")]
+    pub encoded_mib: Option<u64>,
 
     /// Largest file, in MiB [key: limits.max_encoded_mib]
     #[arg(long, env = "OBSCURA_MAX_ENCODED_MIB", value_name = "MIB", help_heading = "Limits")]
@@ -129,11 +147,20 @@ impl ConfigArgs {
     /// # Errors
     /// All mistakes of the file, the variables and the flags.
     pub fn resolve(self) -> Result<Config, Vec<ConfigProblem>> {
+        self.resolve_with(WorkerArgs::default())
+    }
+
+    /// The effective configuration, with the flags of a worker.
+    ///
+    /// # Errors
+    /// All mistakes of the file, the variables and the flags.
+    pub fn resolve_with(self, worker: WorkerArgs) -> Result<Config, Vec<ConfigProblem>> {
         let mut raw = match &self.config {
             Some(path) => read_file(path).map_err(|problem| vec![problem])?,
             None => RawConfig::default(),
         };
         self.apply(&mut raw);
+        worker.apply(&mut raw);
         Config::resolve(raw)
     }
 
@@ -153,6 +180,10 @@ impl ConfigArgs {
         raw.detect.face_min_score.set(self.face_min_score);
         raw.detect.plate_min_score.set(self.plate_min_score);
         raw.detect.execution_providers.set(self.execution_providers);
+        raw.detect.max_batch.set(self.max_batch);
+        raw.detect.max_queue_delay_ms.set(self.max_queue_delay_ms);
+        raw.detect.health_check_s.set(self.health_check_s);
+        raw.budget.encoded_mib.set(self.encoded_mib);
         raw.redact.face_style.set(self.face_style.or(self.style));
         raw.redact.face_cells.set(self.face_cells);
         raw.redact.face_enlarge.set(self.face_enlarge);

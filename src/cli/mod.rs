@@ -1,10 +1,17 @@
-//! The command line. Exit codes: 0 all done, 1 some photos quarantined, 2 usage or configuration.
+//! The command line. Exit codes: 0 all done, 1 some photos quarantined or some check failed, 2 usage or configuration,
+//! 3 could not go on, 128 and a signal's number: ended by it.
 
 mod check;
 mod config_args;
+mod contact_sheet;
+mod doctor;
+mod folders;
 mod models;
 mod redact;
 mod report;
+mod run;
+mod signals;
+mod worker_args;
 
 use std::process::ExitCode;
 
@@ -13,6 +20,7 @@ use obscura::{config::ConfigProblem, error::FatalError};
 
 const EXIT_QUARANTINED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
+const EXIT_FATAL: u8 = 3;
 
 /// Finds and obscures faces and licence plates in photos. Never publishes what was not checked.
 #[derive(Debug, Parser)]
@@ -25,6 +33,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Redact(redact::RedactArgs),
+    Run(run::RunArgs),
+    Doctor(doctor::DoctorArgs),
     Check(check::CheckArgs),
     Models(models::ModelsArgs),
 }
@@ -47,6 +57,16 @@ impl From<Vec<ConfigProblem>> for Stop {
     }
 }
 
+/// Threads for what waits; what computes has threads of its own.
+fn runtime() -> Result<tokio::runtime::Runtime, FatalError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("io")
+        .enable_all()
+        .build()
+        .map_err(|error| FatalError::new(format!("cannot start threads: {error}"), "check the limit of threads"))
+}
+
 pub fn main() -> ExitCode {
     // A worker's panic becomes its photo's error; only one outside of all photos has to be printed.
     std::panic::set_hook(Box::new(|panic| {
@@ -57,6 +77,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Redact(args) => redact::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),
     };

@@ -1,26 +1,38 @@
 //! `obscura redact`: photos in, redacted photos out.
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
 use clap::Args;
 use obscura::{
+    config::Config,
     error::FatalError,
-    pipeline::{Destinations, Engine, collect, run as run_pipeline},
-    store::{LocalStore, Quarantine},
+    pipeline::{Destinations, Engine, IntakeOptions, Mode, Vitals, Workshop, run as run_pipeline},
+    source::{Inputs, ListSource, collect},
 };
 
-use super::{EXIT_QUARANTINED, Stop, config_args::ConfigArgs, report::Reporter};
+use super::{
+    EXIT_FATAL, EXIT_QUARANTINED, Stop,
+    config_args::ConfigArgs,
+    contact_sheet::THUMBNAIL_PX,
+    folders::{is_below, require_output},
+    report::{Reporter, print_problem},
+    runtime,
+    signals::Signals,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   obscura redact photo.jpg --out redacted
   obscura redact uploads --out redacted --receipts --style mosaic
+  obscura redact uploads --out redacted --contact-sheet redacted.html
   obscura redact uploads --out redacted --json | jq 'select(.status == \"quarantined\")'
 
 Photos keep their names below the folders that were named. A photo that cannot be checked is not written to the
 output: a record of why is written to the quarantine folder beside it.
 
-Exit codes: 0 all redacted, 1 some quarantined, 2 usage or configuration.";
+The first Ctrl-C lets photos in work end, the second ends at once.
+
+Exit codes: 0 all redacted, 1 some quarantined, 2 usage or configuration, 3 could not go on, 130 interrupted.";
 
 /// Redact photos: files, or folders with everything below them
 #[derive(Debug, Args)]
@@ -30,18 +42,17 @@ pub struct RedactArgs {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 
+    /// Also write one HTML page with a thumbnail of every result and the reasons for the rest
+    #[arg(long, env = "OBSCURA_CONTACT_SHEET", value_name = "FILE")]
+    contact_sheet: Option<PathBuf>,
+
     #[command(flatten)]
     config: ConfigArgs,
 }
 
 pub fn run(args: RedactArgs) -> Result<ExitCode, Stop> {
     let config = args.config.resolve()?;
-    let Some(output_dir) = config.output_dir.clone() else {
-        return Err(Stop::Fatal(FatalError::new(
-            "expected a folder for the redacted photos, found none",
-            "name one with `--out DIR`, OBSCURA_OUT or `output.dir`",
-        )));
-    };
+    let output_dir = require_output(&config)?;
     let quarantine_dir = config.quarantine_dir_for(&output_dir);
     if is_below(&quarantine_dir, &output_dir) {
         return Err(Stop::Fatal(FatalError::new(
@@ -49,22 +60,45 @@ pub fn run(args: RedactArgs) -> Result<ExitCode, Stop> {
             "choose a folder beside it with `--quarantine-dir`",
         )));
     }
-    let inputs = collect(&args.paths, &output_dir, &[output_dir.clone(), quarantine_dir.clone()])?;
-    let engine = Engine::start(&config)?;
-    let destinations = Destinations {
-        store: LocalStore::new(output_dir.clone(), config.receipts),
-        quarantine: Quarantine::new(quarantine_dir, config.keep_original),
-    };
-    let mut reporter = Reporter::new(&inputs, config.json);
-    let started = Instant::now();
-    run_pipeline(&engine, &config, &inputs.photos, &destinations, |outcome| reporter.outcome(&inputs.photos, outcome))?;
-    let quarantined = reporter.finish(started.elapsed(), &output_dir, destinations.quarantine.root());
-    Ok(if quarantined { ExitCode::from(EXIT_QUARANTINED) } else { ExitCode::SUCCESS })
+    let inputs = collect(&args.paths, &output_dir, &[output_dir.clone(), quarantine_dir])?;
+    runtime()?.block_on(work(&config, output_dir, inputs, args.contact_sheet))
 }
 
-fn is_below(path: &std::path::Path, dir: &std::path::Path) -> bool {
-    let absolute = |path: &std::path::Path| {
-        path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+async fn work(
+    config: &Config,
+    output_dir: PathBuf,
+    inputs: Inputs,
+    contact_sheet: Option<PathBuf>,
+) -> Result<ExitCode, Stop> {
+    let signals = Signals::listen().map_err(|error| FatalError::new(format!("signals: {error}"), "report this"))?;
+    let engine = Engine::start(config)?;
+    let mut reporter = Reporter::new(&inputs, config.json, contact_sheet);
+    let destinations = Destinations::new(config, output_dir);
+    let thumbnail_px = reporter.wants_thumbnails().then_some(THUMBNAIL_PX);
+    let shop = Workshop::start(&engine, config, destinations.clone(), Mode::OneShot { thumbnail_px })?;
+    let intake = IntakeOptions {
+        window: config.worker.window,
+        drain: config.worker.drain,
+        stall: config.worker.stall,
+        end_without_record: true,
     };
-    absolute(path).starts_with(absolute(dir))
+    let started = Instant::now();
+    let source = ListSource::new(inputs.photos);
+    let vitals = Arc::new(Vitals::default());
+    let end = run_pipeline(Arc::new(shop), source, intake, vitals, signals.stop.clone(), |outcome| {
+        reporter.outcome(outcome);
+    });
+    let end = end.await;
+    let quarantined = reporter.finish(started.elapsed(), &destinations)?;
+    match end {
+        Ok(end) if end.stopped => {
+            print_problem("interrupted", "run the same command again for the rest");
+            signal_hook::low_level::exit(signals.exit_code().map_or(1, i32::from));
+        }
+        Ok(_) => Ok(if quarantined { ExitCode::from(EXIT_QUARANTINED) } else { ExitCode::SUCCESS }),
+        Err(error) => {
+            print_problem(&error.message, &error.hint);
+            signal_hook::low_level::exit(i32::from(EXIT_FATAL));
+        }
+    }
 }

@@ -3,17 +3,21 @@
 use std::{
     fmt::Display,
     io::{IsTerminal, Write, stderr, stdout},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use indicatif::{ProgressBar, ProgressStyle};
 use obscura::{
-    error::PhotoError,
-    pipeline::{InputPhoto, Inputs, Outcome, Published},
+    error::{FatalError, PhotoError},
+    geometry::Size,
+    pipeline::{Destinations, Done, Outcome, Published},
+    source::Inputs,
 };
 use serde_json::json;
+
+use super::contact_sheet::{ContactSheet, RedactedEntry};
 
 /// Print a reason to stop, and what to do about it.
 pub fn print_problem(message: &str, hint: &str) {
@@ -36,10 +40,11 @@ pub struct Reporter {
     megapixels: f64,
     quarantined: Vec<(String, PhotoError, Option<String>)>,
     warnings: Vec<String>,
+    sheet: Option<(PathBuf, ContactSheet)>,
 }
 
 impl Reporter {
-    pub fn new(inputs: &Inputs, json: bool) -> Self {
+    pub fn new(inputs: &Inputs, json: bool, contact_sheet: Option<PathBuf>) -> Self {
         let total = inputs.photos.len();
         if inputs.renamed {
             eprintln!("note: two inputs have the same name; all outputs are named from the folder above the inputs");
@@ -57,12 +62,18 @@ impl Reporter {
             megapixels: 0.0,
             quarantined: Vec::new(),
             warnings: Vec::new(),
+            sheet: contact_sheet.map(|path| (path, ContactSheet::default())),
         }
     }
 
-    pub fn outcome(&mut self, photos: &[InputPhoto], outcome: Outcome) {
+    pub fn wants_thumbnails(&self) -> bool {
+        self.sheet.is_some()
+    }
+
+    pub fn outcome(&mut self, mut outcome: Outcome) {
         self.done += 1;
-        let name = photos.get(outcome.index).map_or_else(String::new, |photo| printable(&photo.relative));
+        let name = printable(&outcome.upload.relative);
+        self.add_to_sheet(&name, &mut outcome);
         if self.json {
             say(json_line(&name, &outcome));
         } else if let Some(bar) = &self.bar {
@@ -72,18 +83,57 @@ impl Reporter {
             eprintln!("[{}/{}] {}", self.done, self.total, text_line(&name, &outcome));
         }
         match outcome.result {
-            Ok(published) => {
-                self.faces += published.faces;
-                self.plates += published.plates;
-                self.megapixels += published.megapixels;
+            Ok(done) => {
+                if let Done::Published(published) = done {
+                    self.faces += published.faces;
+                    self.plates += published.plates;
+                    self.megapixels += published.megapixels;
+                }
                 self.warnings.extend(outcome.record_problem.map(|problem| format!("{name}: {problem}")));
             }
             Err(error) => self.quarantined.push((name, error, outcome.record_problem)),
         }
     }
 
-    /// Print the summary. Returns whether any photo was quarantined.
-    pub fn finish(mut self, elapsed: Duration, output_dir: &Path, quarantine_dir: &Path) -> bool {
+    fn add_to_sheet(&mut self, name: &str, outcome: &mut Outcome) {
+        let Some((_, sheet)) = &mut self.sheet else { return };
+        match &mut outcome.result {
+            Ok(Done::Published(published)) => sheet.add_redacted(RedactedEntry {
+                name: name.to_owned(),
+                thumbnail: published.thumbnail.take(),
+                size: Size::new(published.receipt.source.width, published.receipt.source.height),
+                faces: published.faces,
+                plates: published.plates,
+                elapsed: outcome.elapsed,
+            }),
+            Ok(_) => {}
+            Err(error) => sheet.add_quarantined(name, error),
+        }
+    }
+
+    /// Print the summary, and write the contact sheet. Returns whether any photo was quarantined.
+    ///
+    /// # Errors
+    /// If the contact sheet cannot be written.
+    pub fn finish(mut self, elapsed: Duration, destinations: &Destinations) -> Result<bool, FatalError> {
+        let sheet = self.sheet.take();
+        let quarantined = self.summarise(elapsed, destinations);
+        if let Some((path, sheet)) = sheet {
+            sheet.save(&path, elapsed).map_err(|error| {
+                FatalError::new(
+                    format!(
+                        "the photos are done, but the contact sheet `{}` cannot be written: {error}",
+                        path.display()
+                    ),
+                    "check the folder and free space; run again, or do without",
+                )
+            })?;
+            eprintln!("contact sheet: {}", path.display());
+        }
+        Ok(quarantined)
+    }
+
+    fn summarise(mut self, elapsed: Duration, destinations: &Destinations) -> bool {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -129,9 +179,9 @@ impl Reporter {
             column.set_cell_alignment(CellAlignment::Right);
         }
         say(table);
-        say(format_args!("redacted photos: {}", output_dir.display()));
+        say(format_args!("redacted photos: {}", destinations.store.root().display()));
         if !self.quarantined.is_empty() {
-            say(format_args!("records of the others: {}", quarantine_dir.display()));
+            say(format_args!("records of the others: {}", destinations.quarantine.root().display()));
         }
         !self.quarantined.is_empty()
     }
@@ -149,10 +199,11 @@ fn progress_bar(total: u64) -> ProgressBar {
 fn text_line(name: &str, outcome: &Outcome) -> String {
     let seconds = outcome.elapsed.as_secs_f64();
     match &outcome.result {
-        Ok(published) => {
-            let Published { faces, plates, .. } = published;
-            format!("redacted {name}: {} and {}, {seconds:.2} s", counted(*faces, "face"), counted(*plates, "plate"))
+        Ok(Done::Published(published)) => {
+            let Published { faces, plates, .. } = **published;
+            format!("redacted {name}: {} and {}, {seconds:.2} s", counted(faces, "face"), counted(plates, "plate"))
         }
+        Ok(_) => format!("nothing to do for {name}"),
         Err(error) => format!("quarantined {name}: {}", error.code),
     }
 }
@@ -164,10 +215,11 @@ fn counted(count: usize, noun: &str) -> String {
 fn json_line(name: &str, outcome: &Outcome) -> serde_json::Value {
     let seconds = rounded(outcome.elapsed.as_secs_f64());
     match &outcome.result {
-        Ok(published) => json!({
+        Ok(Done::Published(published)) => json!({
             "path": name, "status": "redacted", "seconds": seconds, "faces": published.faces,
             "plates": published.plates, "receipt": published.receipt, "warning": outcome.record_problem,
         }),
+        Ok(_) => json!({"path": name, "status": "unchanged", "seconds": seconds}),
         Err(error) => json!({
             "path": name, "status": "quarantined", "seconds": seconds, "code": error.code, "stage": error.stage,
             "detail": error.detail, "hint": error.hint, "warning": outcome.record_problem,
@@ -180,7 +232,7 @@ fn rounded(seconds: f64) -> f64 {
 }
 
 /// The path with anything escaped that could confuse a terminal.
-fn printable(path: &Path) -> String {
+pub fn printable(path: &Path) -> String {
     match path.to_str() {
         Some(text) if !text.chars().any(char::is_control) => text.to_owned(),
         _ => path.as_os_str().as_encoded_bytes().escape_ascii().to_string(),

@@ -2,28 +2,34 @@
 //!
 //! [`Config::resolve`] reports every mistake at once, each with what was expected, what came and what to do.
 
+mod check;
 mod memory;
+mod print;
 mod raw;
+mod worker;
 
-use std::{
-    fmt::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+
+use self::check::Checker;
 
 pub use self::{
     memory::ExpectedMemory,
     raw::{Field, RawConfig},
+    worker::WorkerConfig,
 };
 use crate::{
     detect::ExecutionProvider,
     photo::Limits,
-    redact::{ClassPolicy, RedactionPolicy, Style},
+    redact::{ClassPolicy, RedactionPolicy},
 };
 
 /// The embedded defaults, which are also the documentation of every key.
 pub const DEFAULTS: &str = include_str!("default.toml");
 
 const MIB: u64 = 1 << 20;
+/// Enough that the next photos are read while some are worked on: three or four of a phone's for each thread.
+const ENCODED_BYTES_PER_THREAD: u64 = 32 * MIB;
+const MIN_ENCODED_BYTES: u64 = 64 * MIB;
 
 /// One mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +46,8 @@ pub struct Config {
     pub json: bool,
     pub limits: Limits,
     pub decoded_bytes: u64,
+    /// None leaves it to the number of threads.
+    pub encoded_bytes: Option<u64>,
     pub threads: usize,
     pub models_dir: Option<PathBuf>,
     pub onnxruntime_library: Option<PathBuf>,
@@ -51,6 +59,7 @@ pub struct Config {
     pub redaction: RedactionPolicy,
     pub quarantine_dir: Option<PathBuf>,
     pub keep_original: bool,
+    pub worker: WorkerConfig,
 }
 
 /// Read a config file.
@@ -85,8 +94,9 @@ impl Config {
         for (key, known) in raw.unknown_keys() {
             check.unknown(&key, known);
         }
-        let RawConfig { output, limits, budget, models, detect, redact, quarantine, .. } = raw;
         let d = defaults;
+        let worker = WorkerConfig::resolve(&raw, &d, &mut check);
+        let RawConfig { output, limits, budget, models, detect, redact, quarantine, .. } = raw;
         let face_enlarge = check.ranged("redact.face_enlarge", redact.face_enlarge, d.redact.face_enlarge, 0.0, 4.0);
         let config = Self {
             output_dir: check.optional("output.dir", output.dir),
@@ -101,6 +111,15 @@ impl Config {
             },
             decoded_bytes: MIB
                 * check.ranged("budget.decoded_mib", budget.decoded_mib, d.budget.decoded_mib, 16, 1 << 20),
+            encoded_bytes: Some(check.ranged(
+                "budget.encoded_mib",
+                budget.encoded_mib,
+                d.budget.encoded_mib,
+                0,
+                1 << 20,
+            ))
+            .filter(|&mib| mib > 0)
+            .map(|mib| mib * MIB),
             threads: check.ranged("budget.threads", budget.threads, d.budget.threads, 0, 1024),
             models_dir: check.optional("models.dir", models.dir),
             onnxruntime_library: check.optional("models.onnxruntime_library", models.onnxruntime_library),
@@ -151,6 +170,7 @@ impl Config {
                 quarantine.keep_original,
                 d.quarantine.keep_original,
             ),
+            worker,
         };
         if check.problems.is_empty() && config.execution_providers.is_empty() {
             check.problem("`detect.execution_providers`: expected at least one, found none", "use [\"cpu\"]");
@@ -167,192 +187,43 @@ impl Config {
         std::thread::available_parallelism().map_or(1, usize::from)
     }
 
+    /// Bytes of files, as they came and as they will be published, of all photos that are read.
+    #[must_use]
+    pub fn encoded_budget_bytes(&self) -> u64 {
+        let by_threads = ENCODED_BYTES_PER_THREAD * self.worker_count() as u64;
+        self.encoded_bytes.unwrap_or(by_threads.max(MIN_ENCODED_BYTES))
+    }
+
     /// Where photos that failed are recorded.
     #[must_use]
     pub fn quarantine_dir_for(&self, output_dir: &Path) -> PathBuf {
-        self.quarantine_dir.clone().unwrap_or_else(|| {
-            // A path such as `.` or `a/..` has no name of its own to add to.
-            let base = if output_dir.file_name().is_some() {
-                output_dir.to_owned()
-            } else {
-                std::path::absolute(output_dir)
-                    .ok()
-                    .and_then(|path| path.canonicalize().ok())
-                    .unwrap_or_else(|| output_dir.join("obscura"))
-            };
-            let mut name = base.file_name().unwrap_or_else(|| "obscura".as_ref()).to_owned();
-            name.push(".quarantine");
-            base.with_file_name(name)
-        })
+        self.quarantine_dir.clone().unwrap_or_else(|| beside(output_dir, ".quarantine"))
     }
 
-    /// The effective values as a config file.
+    /// Where a worker remembers what is done.
     #[must_use]
-    pub fn to_toml(&self) -> String {
-        let mut text = String::new();
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| quoted(&path.display().to_string()));
-        let number = |value: &Option<f32>| value.map(|value| value.to_string());
-        let style = |style: Style| {
-            quoted(match style {
-                Style::Blur => "blur",
-                Style::Mosaic => "mosaic",
-                Style::Solid => "solid",
-            })
-        };
-        let providers: Vec<String> =
-            self.execution_providers.iter().map(|provider| quoted(&format!("{provider:?}").to_lowercase())).collect();
-        let (face, plate) = (&self.redaction.face, &self.redaction.plate);
-        let mut section = |name: &str, keys: &[(&str, Option<String>)]| {
-            let _ = writeln!(text, "{}[{name}]", if text.is_empty() { "" } else { "\n" });
-            for (key, value) in keys {
-                let _ = match value {
-                    Some(value) => writeln!(text, "{key} = {value}"),
-                    None => writeln!(text, "# {key} is not set"),
-                };
-            }
-        };
-        section(
-            "output",
-            &[
-                ("dir", path(&self.output_dir)),
-                ("receipts", Some(self.receipts.to_string())),
-                ("json", Some(self.json.to_string())),
-            ],
-        );
-        section(
-            "limits",
-            &[
-                ("max_encoded_mib", Some((self.limits.max_encoded_bytes / MIB).to_string())),
-                ("max_megapixels", Some((self.limits.max_pixels / 1_000_000).to_string())),
-                ("max_side_px", Some(self.limits.max_side_px.to_string())),
-            ],
-        );
-        section(
-            "budget",
-            &[
-                ("decoded_mib", Some((self.decoded_bytes / MIB).to_string())),
-                ("threads", Some(self.threads.to_string())),
-            ],
-        );
-        section("models", &[("dir", path(&self.models_dir)), ("onnxruntime_library", path(&self.onnxruntime_library))]);
-        section(
-            "detect",
-            &[
-                ("min_face_px", Some(self.min_face_px.to_string())),
-                ("min_plate_px", Some(self.min_plate_px.to_string())),
-                ("face_min_score", number(&self.face_min_score)),
-                ("plate_min_score", number(&self.plate_min_score)),
-                ("execution_providers", Some(format!("[{}]", providers.join(", ")))),
-            ],
-        );
-        section(
-            "redact",
-            &[
-                ("face_style", Some(style(face.style))),
-                ("face_cells", Some(face.cells.to_string())),
-                ("face_enlarge", Some(face.enlarge_x.to_string())),
-                ("plate_style", Some(style(plate.style))),
-                ("plate_cells", Some(plate.cells.to_string())),
-                ("plate_enlarge_x", Some(plate.enlarge_x.to_string())),
-                ("plate_enlarge_y", Some(plate.enlarge_y.to_string())),
-            ],
-        );
-        section(
-            "quarantine",
-            &[("dir", path(&self.quarantine_dir)), ("keep_original", Some(self.keep_original.to_string()))],
-        );
-        text
+    pub fn state_dir_for(&self, output_dir: &Path) -> PathBuf {
+        self.worker.state_dir.clone().unwrap_or_else(|| beside(output_dir, ".state"))
     }
 }
 
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-/// Collects problems while values are taken.
-#[derive(Default)]
-struct Checker {
-    problems: Vec<ConfigProblem>,
-}
-
-impl Checker {
-    fn problem(&mut self, message: impl Into<String>, hint: impl Into<String>) {
-        self.problems.push(ConfigProblem { message: message.into(), hint: hint.into() });
-    }
-
-    fn unknown(&mut self, key: &str, known: &[&str]) {
-        let name = key.rsplit('.').next().unwrap_or(key);
-        let nearest = known.iter().min_by_key(|candidate| edit_distance(name, candidate));
-        let hint = match nearest {
-            Some(candidate) if edit_distance(name, candidate) <= 3 => format!("did you mean `{candidate}`?"),
-            _ => format!("known here: {}", known.join(", ")),
-        };
-        self.problem(format!("`{key}`: no such key"), hint);
-    }
-
-    /// The set value, if it is one.
-    fn optional<T>(&mut self, key: &str, field: Field<T>) -> Option<T> {
-        match field {
-            Field::Value(value) => Some(value),
-            Field::Missing => None,
-            Field::Wrong { found, why } => {
-                self.problem(format!("`{key}`: found {found}"), why);
-                None
-            }
-        }
-    }
-
-    /// The set value, or the default.
-    fn value<T: Default>(&mut self, key: &str, field: Field<T>, default: Field<T>) -> T {
-        let set = self.optional(key, field);
-        set.or_else(|| self.optional(key, default)).unwrap_or_default()
-    }
-
-    fn ranged<T>(&mut self, key: &str, field: Field<T>, default: Field<T>, low: T, high: T) -> T
-    where
-        T: Default + PartialOrd + std::fmt::Display,
-    {
-        let value = self.value(key, field, default);
-        // Written so that NaN is out of range too.
-        if !(value >= low && value <= high) {
-            self.problem(
-                format!("`{key}`: expected {low} to {high}, found {value}"),
-                format!("choose a value from {low} to {high}, or leave the key out for its default"),
-            );
-        }
-        value
-    }
-
-    fn optional_score(&mut self, key: &str, field: Field<f32>) -> Option<f32> {
-        let score = self.optional(key, field)?;
-        if !(score > 0.0 && score < 1.0) {
-            self.problem(
-                format!("`{key}`: expected more than 0 and less than 1, found {score}"),
-                "leave the key out to use the score that the model was measured with",
-            );
-        }
-        Some(score)
-    }
-}
-
-/// Levenshtein distance, for suggestions.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.chars().enumerate() {
-            let substitute = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.chars().count()]
+/// The folder beside `dir` whose name ends in `suffix`.
+fn beside(dir: &Path, suffix: &str) -> PathBuf {
+    // A path such as `.` or `a/..` has no name of its own to add to.
+    let base = if dir.file_name().is_some() {
+        dir.to_owned()
+    } else {
+        std::path::absolute(dir).ok().and_then(|path| path.canonicalize().ok()).unwrap_or_else(|| dir.join("obscura"))
+    };
+    let mut name = base.file_name().unwrap_or_else(|| "obscura".as_ref()).to_owned();
+    name.push(suffix);
+    base.with_file_name(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::Style;
 
     #[test]
     fn the_defaults_are_complete_and_round_trip() {
@@ -383,11 +254,5 @@ mod tests {
         let config = Config::resolve(RawConfig::default()).unwrap();
         assert_eq!(config.quarantine_dir_for(Path::new("a/out")), Path::new("a/out.quarantine"));
         assert_eq!(config.quarantine_dir_for(Path::new("a/out/")), Path::new("a/out.quarantine"));
-    }
-
-    #[test]
-    fn distances_are_small_for_typing_errors() {
-        assert_eq!(edit_distance("max_megapixel", "max_megapixels"), 1);
-        assert_eq!(edit_distance("", "abc"), 3);
     }
 }

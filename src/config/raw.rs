@@ -7,7 +7,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-use crate::{detect::ExecutionProvider, redact::Style};
+use crate::{
+    detect::ExecutionProvider,
+    redact::Style,
+    telemetry::{LogFormat, LogLevel},
+};
 
 /// A key's value, or why it cannot be one.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +64,7 @@ macro_rules! section {
 
 section!(RawOutput { dir: PathBuf, receipts: bool, json: bool });
 section!(RawLimits { max_encoded_mib: u64, max_megapixels: u64, max_side_px: u32 });
-section!(RawBudget { decoded_mib: u64, threads: usize });
+section!(RawBudget { decoded_mib: u64, encoded_mib: u64, threads: usize });
 section!(RawModels { dir: PathBuf, onnxruntime_library: PathBuf });
 section!(RawDetect {
     min_face_px: f32,
@@ -68,6 +72,9 @@ section!(RawDetect {
     face_min_score: f32,
     plate_min_score: f32,
     execution_providers: Vec<ExecutionProvider>,
+    max_batch: usize,
+    max_queue_delay_ms: u64,
+    health_check_s: u64,
 });
 section!(RawRedact {
     face_style: Style,
@@ -79,41 +86,60 @@ section!(RawRedact {
     plate_enlarge_y: f32,
 });
 section!(RawQuarantine { dir: PathBuf, keep_original: bool });
+section!(RawSource { dir: PathBuf, stable_ms: u64, rescan_s: u64, window: usize });
+section!(RawState { dir: PathBuf });
+section!(RawTimeouts {
+    fetch_s: u64,
+    open_s: u64,
+    detect_s: u64,
+    redact_s: u64,
+    publish_s: u64,
+    drain_s: u64,
+    stall_s: u64,
+});
+section!(RawRetry { attempts: usize, first_pause_ms: u64, longest_pause_ms: u64 });
+section!(RawAdmin { listen: String });
+section!(RawLog { level: LogLevel, format: LogFormat });
 
-/// The whole file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct RawConfig {
-    pub output: RawOutput,
-    pub limits: RawLimits,
-    pub budget: RawBudget,
-    pub models: RawModels,
-    pub detect: RawDetect,
-    pub redact: RawRedact,
-    pub quarantine: RawQuarantine,
-    #[serde(flatten)]
-    pub unknown: BTreeMap<String, toml::Value>,
+macro_rules! sections {
+    ($($name:ident: $kind:ident),* $(,)?) => {
+        /// The whole file.
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[serde(default)]
+        pub struct RawConfig {
+            $(pub $name: $kind,)*
+            #[serde(flatten)]
+            pub unknown: BTreeMap<String, toml::Value>,
+        }
+
+        impl RawConfig {
+            pub const SECTIONS: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            /// Unknown keys as (full name, names that would be known there).
+            #[must_use]
+            pub fn unknown_keys(&self) -> Vec<(String, &'static [&'static str])> {
+                let mut found: Vec<_> = self.unknown.keys().map(|key| (key.clone(), Self::SECTIONS)).collect();
+                $(found.extend(
+                    self.$name.unknown.keys().map(|key| (format!("{}.{key}", stringify!($name)), $kind::KEYS)),
+                );)*
+                found
+            }
+        }
+    };
 }
 
-impl RawConfig {
-    pub const SECTIONS: &'static [&'static str] =
-        &["output", "limits", "budget", "models", "detect", "redact", "quarantine"];
-
-    /// Unknown keys as (full name, names that would be known there).
-    #[must_use]
-    pub fn unknown_keys(&self) -> Vec<(String, &'static [&'static str])> {
-        let sections: [(&str, &BTreeMap<String, toml::Value>, &'static [&'static str]); 7] = [
-            ("output", &self.output.unknown, RawOutput::KEYS),
-            ("limits", &self.limits.unknown, RawLimits::KEYS),
-            ("budget", &self.budget.unknown, RawBudget::KEYS),
-            ("models", &self.models.unknown, RawModels::KEYS),
-            ("detect", &self.detect.unknown, RawDetect::KEYS),
-            ("redact", &self.redact.unknown, RawRedact::KEYS),
-            ("quarantine", &self.quarantine.unknown, RawQuarantine::KEYS),
-        ];
-        let inside = sections
-            .into_iter()
-            .flat_map(|(section, unknown, known)| unknown.keys().map(move |key| (format!("{section}.{key}"), known)));
-        self.unknown.keys().map(|key| (key.clone(), Self::SECTIONS)).chain(inside).collect()
-    }
+sections! {
+    output: RawOutput,
+    limits: RawLimits,
+    budget: RawBudget,
+    models: RawModels,
+    detect: RawDetect,
+    redact: RawRedact,
+    quarantine: RawQuarantine,
+    source: RawSource,
+    state: RawState,
+    timeouts: RawTimeouts,
+    retry: RawRetry,
+    admin: RawAdmin,
+    log: RawLog,
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Candidate, Detector, centerface,
     manifest::{ChannelOrder, Family, InputSpec, ModelSpec, VerifiedModel},
+    shapes::Shapes,
     yunet,
 };
 use crate::{
@@ -74,6 +75,7 @@ impl Runtime {
         model: &VerifiedModel,
         providers: &[ExecutionProvider],
         min_score: f32,
+        max_batch: usize,
     ) -> Result<OrtDetector, FatalError> {
         let name = &model.spec.name;
         let session = self.session(&model.bytes, providers).map_err(|error| {
@@ -90,7 +92,9 @@ impl Runtime {
         let options = RunOptions::new()
             .map(|options| options.with_outputs(selector))
             .map_err(|error| FatalError::new(format!("model `{name}`: {error}"), "report this"))?;
-        Ok(OrtDetector { spec: model.spec.clone(), session, options, min_score, input: Vec::new() })
+        let on_cores = providers.first() == Some(&ExecutionProvider::Cpu);
+        let shapes = Shapes::new(&model.spec, max_batch, on_cores);
+        Ok(OrtDetector { spec: model.spec.clone(), session, options, min_score, shapes, input: Vec::new() })
     }
 
     fn session(&self, model: &[u8], providers: &[ExecutionProvider]) -> Result<Session, ort::Error> {
@@ -126,6 +130,7 @@ pub struct OrtDetector {
     session: Session,
     options: RunOptions<HasSelectedOutputs>,
     min_score: f32,
+    shapes: Shapes,
     /// Reused from batch to batch.
     input: Vec<f32>,
 }
@@ -142,12 +147,14 @@ impl Detector for OrtDetector {
         let Some(first) = batch.first() else { return Ok(Vec::new()) };
         let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
         let name = &self.spec.name;
-        if batch.iter().any(|view| view.size != first.size) {
+        let padded = self.shapes.view(first.size);
+        if batch.iter().any(|view| self.shapes.view(view.size) != padded) {
             return Err(failed(format!("model `{name}`: views of one batch differ in size")));
         }
-        let padded = padded_size(first.size, self.spec.input.pad_multiple);
-        fill_input(&mut self.input, batch, padded, &self.spec.input);
-        let shape = [batch.len() as i64, 3, i64::from(padded.height), i64::from(padded.width)];
+        // An accelerator prepares for each shape that it meets, so there are few of them.
+        let count = self.shapes.batch(batch.len());
+        fill_input(&mut self.input, batch, count, padded, &self.spec.input);
+        let shape = [count as i64, 3, i64::from(padded.height), i64::from(padded.width)];
         let tensor = TensorRef::from_array_view((shape, self.input.as_slice()))
             .map_err(|error| failed(format!("model `{name}`: {error}")))?;
         let inputs = ort::inputs![self.spec.input.name.as_str() => tensor];
@@ -165,7 +172,7 @@ impl Detector for OrtDetector {
                 .map_err(|error| failed(format!("model `{name}`, output `{output}`: {error}")))?;
             check_finite(data).map_err(|why| failed(format!("model `{name}`, output `{output}`: {why}")))?;
             let mut shape: Vec<usize> = shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
-            if shape.first() != Some(&batch.len()) {
+            if shape.first() != Some(&count) {
                 return Err(failed(format!("model `{name}`, output `{output}` has shape {shape:?}")));
             }
             shape[0] = 1;
@@ -176,7 +183,7 @@ impl Detector for OrtDetector {
                 let item: Vec<OutputTensor<'_>> = tensors
                     .iter()
                     .map(|(shape, data)| {
-                        let length = data.len() / batch.len();
+                        let length = data.len() / count;
                         OutputTensor { shape, data: &data[index * length..(index + 1) * length] }
                     })
                     .collect();
@@ -188,6 +195,23 @@ impl Detector for OrtDetector {
                 check_candidates(name, found)
             })
             .collect()
+    }
+
+    fn replace_min_score(&mut self, min_score: f32) -> f32 {
+        std::mem::replace(&mut self.min_score, min_score)
+    }
+
+    fn warm_up(&mut self) -> PhotoResult<()> {
+        for (count, size) in self.shapes.all() {
+            let grey = RgbView { size, rgb: vec![128; size.pixels() as usize * 3] };
+            self.detect(&vec![grey; count])?;
+        }
+        Ok(())
+    }
+
+    fn bucket(&self) -> Box<dyn Fn(Size) -> Size + Send + Sync> {
+        let shapes = self.shapes.clone();
+        Box::new(move |view| shapes.view(view))
     }
 }
 
@@ -213,16 +237,12 @@ fn check_candidates(name: &str, found: Vec<Candidate>) -> PhotoResult<Vec<Candid
     Ok(found)
 }
 
-fn padded_size(size: Size, multiple: u32) -> Size {
-    Size::new(size.width.next_multiple_of(multiple), size.height.next_multiple_of(multiple))
-}
-
-/// Planar float32, 0 to 255: `[batch, 3, height, width]`.
-fn fill_input(input: &mut Vec<f32>, batch: &[RgbView], padded: Size, spec: &InputSpec) {
+/// Planar float32, 0 to 255: `[count, 3, height, width]`, filled up with the padding's value.
+fn fill_input(input: &mut Vec<f32>, batch: &[RgbView], count: usize, padded: Size, spec: &InputSpec) {
     let (width, height) = (padded.width as usize, padded.height as usize);
     let plane = width * height;
     input.clear();
-    input.resize(batch.len() * 3 * plane, f32::from(spec.pad_value));
+    input.resize(count * 3 * plane, f32::from(spec.pad_value));
     let order = match spec.channels {
         ChannelOrder::Rgb => [0, 1, 2],
         ChannelOrder::Bgr => [2, 1, 0],
@@ -250,11 +270,10 @@ mod tests {
     fn input_is_planar_padded_and_in_the_model_s_channel_order() {
         let view = RgbView { size: Size::new(2, 1), rgb: vec![1, 2, 3, 4, 5, 6] };
         let spec = InputSpec { name: "x".into(), channels: ChannelOrder::Bgr, pad_multiple: 4, pad_value: 9 };
-        let padded = padded_size(view.size, 2);
-        assert_eq!(padded, Size::new(2, 2));
         let mut input = Vec::new();
-        fill_input(&mut input, &[view], padded, &spec);
-        assert_eq!(input, [3., 6., 9., 9., 2., 5., 9., 9., 1., 4., 9., 9.]);
+        fill_input(&mut input, &[view], 2, Size::new(2, 2), &spec);
+        assert_eq!(input[..12], [3., 6., 9., 9., 2., 5., 9., 9., 1., 4., 9., 9.]);
+        assert_eq!(input[12..], [9.; 12], "the batch is filled up with nothing");
     }
 
     #[test]

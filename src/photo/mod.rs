@@ -47,7 +47,7 @@ pub struct PhotoHeader {
 }
 
 /// One decoded photo.
-pub trait Photo: Send {
+pub trait Photo: Send + Sync {
     /// Size as shown, in pixels.
     fn upright_size(&self) -> Size;
 

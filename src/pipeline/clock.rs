@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 /// Wall time by stage of one photo.
 #[derive(Debug, Default)]
 pub struct StageClock {
-    spent_ms: Vec<(Stage, f64)>,
+    spent: Vec<(Stage, Duration)>,
 }
 
 impl StageClock {
@@ -25,29 +25,65 @@ impl StageClock {
     /// Those of `work`.
     pub fn run<T>(&mut self, stage: Stage, work: impl FnOnce() -> PhotoResult<T>) -> PhotoResult<T> {
         let started = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(|| {
+        let result = guarded(stage, || {
             failpoint::hit(stage, Edge::Enter)?;
             let value = work()?;
             failpoint::hit(stage, Edge::Leave)?;
             Ok(value)
-        }));
-        self.spent_ms.push((stage, started.elapsed().as_secs_f64() * 1000.0));
-        result.unwrap_or_else(|panic| Err(PhotoError::new(stage, ErrorCode::InternalError, panic_text(panic.as_ref()))))
+        });
+        self.spent.push((stage, started.elapsed()));
+        result
+    }
+
+    /// Follow a stage's work that waits, for no longer than `limit`.
+    ///
+    /// # Errors
+    /// Those of `work`, or `timed_out`.
+    pub async fn follow<T>(
+        &mut self,
+        stage: Stage,
+        limit: Duration,
+        work: impl Future<Output = PhotoResult<T>>,
+    ) -> PhotoResult<T> {
+        let started = Instant::now();
+        let result = async {
+            guarded(stage, || failpoint::hit(stage, Edge::Enter))?;
+            let value = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+                let detail = format!("expected an end within {} s, found none", limit.as_secs());
+                Err(PhotoError::new(stage, ErrorCode::TimedOut, detail))
+            })?;
+            guarded(stage, || failpoint::hit(stage, Edge::Leave))?;
+            Ok(value)
+        };
+        let result = result.await;
+        self.spent.push((stage, started.elapsed()));
+        result
+    }
+
+    /// Every stretch of time that was spent, in order.
+    #[must_use]
+    pub fn spent(&self) -> &[(Stage, Duration)] {
+        &self.spent
     }
 
     /// Milliseconds by stage, rounded to a hundredth.
     #[must_use]
     pub fn timings_ms(&self) -> BTreeMap<String, f64> {
         let mut timings = BTreeMap::new();
-        for (stage, ms) in &self.spent_ms {
+        for (stage, spent) in &self.spent {
             let entry: &mut f64 = timings.entry(stage.to_string()).or_default();
-            *entry = ((*entry + ms) * 100.0).round() / 100.0;
+            *entry = ((*entry + spent.as_secs_f64() * 1000.0) * 100.0).round() / 100.0;
         }
         timings
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+fn guarded<T>(stage: Stage, work: impl FnOnce() -> PhotoResult<T>) -> PhotoResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(stage, panic.as_ref())))
+}
+
+fn panicked(stage: Stage, panic: &(dyn Any + Send)) -> PhotoError {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panicked: {}", text.unwrap_or("without a message"))
+    let detail = format!("panicked: {}", text.unwrap_or("without a message"));
+    PhotoError::new(stage, ErrorCode::InternalError, detail)
 }

@@ -1,183 +1,189 @@
-//! The path of a photo: fetch, open, detect, redact, encode, verify, publish, or quarantine at any of them.
+//! Leading photos along their path: from a [`Source`](crate::source::Source) through fetch, open, detect, redact, encode and
+//! verify to the store, or to quarantine from any of them.
+//!
+//! Promises: a delivery is acknowledged only when its photo is published or its failure recorded; nothing is dropped
+//! silently; memory is bounded by budgets that are taken before the bytes exist; a stop lets work in flight end.
 
+mod breaker;
 mod budget;
 mod clock;
 mod engine;
-mod inputs;
+mod intake;
+mod job;
+mod journal;
+mod vitals;
 
-use std::{
-    fs::File,
-    io::Read,
-    sync::{
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{SyncSender, sync_channel},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use budget::Budget;
+use tokio::sync::{Semaphore, watch};
 
 pub use self::{
+    breaker::{Breaker, RetryPolicy},
+    budget::Budget,
     clock::StageClock,
     engine::{Engine, models_dir, onnxruntime_library},
-    inputs::{InputPhoto, Inputs, collect},
+    intake::{IntakeOptions, RunEnd},
+    job::{Done, Outcome, Published},
+    journal::{Journal, Suspects},
+    vitals::Vitals,
 };
 use crate::{
     config::Config,
-    detect::{ArmedDetector, Class, detect_all},
-    error::{FatalError, PhotoError, PhotoResult, Stage},
-    photo::{self, Limits},
-    redact::{RedactedPhoto, SourceFacts, redact, sha256_hex},
+    cpu::{CoreGate, CpuPool},
+    detect::DetectorPool,
+    error::FatalError,
+    photo::Limits,
+    redact::RedactionPolicy,
+    source::Source,
     store::{LocalStore, Quarantine},
+    telemetry::{Budgets, Metrics},
 };
 
-/// What became of one photo.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Its place in the list of inputs.
-    pub index: usize,
-    pub elapsed: Duration,
-    pub result: Result<Published, PhotoError>,
-    /// Why the quarantine record could not be written, or the output not be cleared.
-    pub record_problem: Option<String>,
-}
-
-/// Facts of a published photo.
-#[derive(Debug)]
-pub struct Published {
-    pub faces: usize,
-    pub plates: usize,
-    pub megapixels: f64,
-    pub receipt: crate::redact::Receipt,
-}
-
 /// Where results go.
+#[derive(Clone, Debug)]
 pub struct Destinations {
     pub store: LocalStore,
     pub quarantine: Quarantine,
 }
 
-/// Redact all photos, `config.worker_count()` at a time, and report each as it ends, in any order.
-///
-/// # Errors
-/// If the detectors cannot be started.
-pub fn run(
-    engine: &Engine,
-    config: &Config,
-    photos: &[InputPhoto],
-    destinations: &Destinations,
-    mut report: impl FnMut(Outcome),
-) -> Result<(), FatalError> {
-    let workers = config.worker_count().min(photos.len().max(1));
-    // All sessions before the first photo: a missing execution provider must not be found out halfway.
-    let sessions = (0..workers).map(|_| engine.detectors(config)).collect::<Result<Vec<_>, _>>()?;
-    let budget = Budget::new(config.decoded_bytes);
-    let next = AtomicUsize::new(0);
-    let (sender, outcomes) = sync_channel(2 * workers);
-    thread::scope(|scope| {
-        for detectors in sessions {
-            let worker = Worker { config, photos, destinations, budget: &budget, next: &next, detectors };
-            let sender = sender.clone();
-            scope.spawn(move || worker.run(&sender));
-        }
-        drop(sender);
-        outcomes.iter().for_each(&mut report);
-    });
-    Ok(())
+impl Destinations {
+    #[must_use]
+    pub fn new(config: &Config, output_dir: PathBuf) -> Self {
+        let quarantine = Quarantine::new(config.quarantine_dir_for(&output_dir), config.keep_original);
+        Self { store: LocalStore::new(output_dir, config.receipts), quarantine }
+    }
 }
 
-struct Worker<'a> {
-    config: &'a Config,
-    photos: &'a [InputPhoto],
-    destinations: &'a Destinations,
-    budget: &'a Budget,
-    next: &'a AtomicUsize,
-    detectors: Vec<ArmedDetector>,
+/// How long one attempt of a stage may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageLimits {
+    pub fetch: Duration,
+    pub open: Duration,
+    pub detect: Duration,
+    /// Redact, encode and verify together.
+    pub redact: Duration,
+    pub publish: Duration,
 }
 
-impl Worker<'_> {
-    fn run(mut self, sender: &SyncSender<Outcome>) {
-        loop {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(input) = self.photos.get(index) else { return };
-            let started = Instant::now();
-            let (result, record_problem) = self.finish(input);
-            let outcome = Outcome { index, elapsed: started.elapsed(), result, record_problem };
-            if sender.send(outcome).is_err() {
-                return;
-            }
-        }
-    }
+/// What differs between a run that ends and a worker that goes on.
+pub enum Mode {
+    /// Somebody waits for the end: try again briefly, publish everything anew.
+    OneShot {
+        /// Longer side of a thumbnail of each result, if wanted.
+        thumbnail_px: Option<u32>,
+    },
+    /// Nobody waits: outlast outages, skip what is published, suspect whoever was in work at a crash.
+    Worker { journal: Journal, suspects: Suspects },
+}
 
-    /// Publish or quarantine; there is no third way.
-    fn finish(&mut self, input: &InputPhoto) -> (Result<Published, PhotoError>, Option<String>) {
-        let mut original = None;
-        match self.publish(input, &mut original) {
-            Ok(published) => {
-                let cleared = self.destinations.quarantine.clear(&input.relative);
-                (Ok(published), cleared.err().map(|error| format!("an old quarantine record remains: {error}")))
-            }
-            Err(error) => {
-                let removed = self.destinations.store.remove(&input.relative);
-                let recorded = self.destinations.quarantine.record(&input.relative, &error, original.as_deref());
-                let problem = match (removed, recorded) {
-                    (Err(failure), _) => Some(format!("an older output remains: {}", failure.detail)),
-                    (_, Err(failure)) => Some(format!("the quarantine record could not be written: {failure}")),
-                    _ => None,
-                };
-                (Err(error), problem)
-            }
-        }
-    }
+/// Attempts of a run that somebody waits for.
+const ONE_SHOT_RETRY: RetryPolicy =
+    RetryPolicy { attempts: 3, first_pause: Duration::from_millis(50), longest_pause: Duration::from_millis(500) };
+/// Time between probes of a store that is out of reach.
+const PROBE_PAUSE: Duration = Duration::from_secs(2);
 
-    fn publish(&mut self, input: &InputPhoto, original: &mut Option<Vec<u8>>) -> PhotoResult<Published> {
-        let mut clock = StageClock::default();
-        let bytes = &*original.insert(clock.run(Stage::Fetch, || fetch(input, &self.config.limits))?);
-        let redacted = self.redact(bytes, &mut clock)?;
-        clock.run(Stage::Publish, || self.destinations.store.put(&input.relative, &redacted))?;
-        let receipt = redacted.into_receipt();
-        let count = |class| receipt.regions.iter().filter(|region| region.class == class).count();
-        Ok(Published {
-            faces: count(Class::Face),
-            plates: count(Class::Plate),
-            megapixels: f64::from(receipt.source.width) * f64::from(receipt.source.height) / 1e6,
-            receipt,
+/// Everything that works on photos, ready and checked.
+pub struct Workshop {
+    metrics: Arc<Metrics>,
+    gate: Arc<CoreGate>,
+    cpu: Arc<CpuPool>,
+    detectors: DetectorPool,
+    encoded: Budget,
+    decoded: Budget,
+    /// Photos between open and verify.
+    turns: Semaphore,
+    destinations: Destinations,
+    retry: RetryPolicy,
+    breaker: Option<Arc<Breaker>>,
+    journal: Option<Journal>,
+    suspects: Suspects,
+    limits: Limits,
+    limits_of_time: StageLimits,
+    policy: RedactionPolicy,
+    pipeline: String,
+    keep_original: bool,
+    /// A file that changes while it is read is not taken, and one that is gone is no failure.
+    expect_settled: bool,
+    skip_published: bool,
+    thumbnail_px: Option<u32>,
+}
+
+impl Workshop {
+    /// Start all threads, warm the models up and check them.
+    ///
+    /// # Errors
+    /// If anything is missing, or a detector does not find what it must.
+    pub fn start(engine: &Engine, config: &Config, destinations: Destinations, mode: Mode) -> Result<Self, FatalError> {
+        let threads = config.worker_count();
+        let gate = CoreGate::new(threads);
+        let metrics = Arc::new(Metrics::new(&engine.model_names()));
+        let detectors = engine.detectors(config, &gate, &metrics)?;
+        let is_worker = matches!(mode, Mode::Worker { .. });
+        let (journal, suspects, thumbnail_px) = match mode {
+            Mode::OneShot { thumbnail_px } => (None, Suspects::new(), thumbnail_px),
+            Mode::Worker { journal, suspects } => (Some(journal), suspects, None),
+        };
+        let breaker = is_worker.then(|| {
+            let places = destinations.clone();
+            let probe = move |bytes| places.store.can_take(bytes) && places.quarantine.can_take(0);
+            Arc::new(Breaker::new(Box::new(probe), PROBE_PAUSE))
+        });
+        Ok(Self {
+            cpu: Arc::new(CpuPool::start(&gate)?),
+            gate,
+            metrics,
+            detectors,
+            encoded: Budget::new(config.encoded_budget_bytes()),
+            decoded: Budget::new(config.decoded_bytes),
+            // One more than cores: while one photo ends, the next begins.
+            turns: Semaphore::new(threads + 1),
+            destinations,
+            retry: if is_worker { config.worker.retry } else { ONE_SHOT_RETRY },
+            breaker,
+            journal,
+            suspects,
+            limits: config.limits,
+            limits_of_time: config.worker.stage_limits,
+            policy: config.redaction,
+            pipeline: engine.pipeline_id(config),
+            keep_original: config.keep_original,
+            expect_settled: is_worker,
+            skip_published: is_worker,
+            thumbnail_px,
         })
     }
 
-    fn redact(&mut self, bytes: &[u8], clock: &mut StageClock) -> PhotoResult<RedactedPhoto> {
-        let limits = &self.config.limits;
-        let (header, photo, _permit) = clock.run(Stage::Open, || {
-            let header = photo::read_header(bytes, limits)?;
-            let permit = self.budget.take(header.decoded_bytes);
-            let photo = photo::open(bytes, limits)?;
-            Ok((header, photo, permit))
-        })?;
-        let policy = &self.config.redaction;
-        let report = clock.run(Stage::Detect, || detect_all(photo.as_ref(), &mut self.detectors, policy))?;
-        let source = SourceFacts {
-            sha256: sha256_hex(bytes),
-            bytes: bytes.len() as u64,
-            format: header.format,
-            width: header.upright.width,
-            height: header.upright.height,
-        };
-        redact(photo, source, &report, policy, limits, clock)
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The metrics page, as of now.
+    #[must_use]
+    pub fn metrics_page(&self) -> String {
+        let budgets = Budgets { encoded_bytes: self.encoded.used_bytes(), decoded_bytes: self.decoded.used_bytes() };
+        self.metrics.page(budgets, self.gate.busy_seconds(), self.gate.cores())
     }
 }
 
-/// Read a whole file, but not more than the limit.
-fn fetch(input: &InputPhoto, limits: &Limits) -> PhotoResult<Vec<u8>> {
-    if let Some(problem) = &input.problem {
-        return Err(problem.clone());
+/// Lead everything that `source` delivers along its path, until it ends or `stop` becomes true. Every photo that ends is
+/// told to `report`, in any order.
+///
+/// # Errors
+/// What made it impossible to go on. Photos in work are given up without publishing.
+pub async fn run<S: Source>(
+    shop: Arc<Workshop>,
+    source: S,
+    options: IntakeOptions,
+    vitals: Arc<Vitals>,
+    stop: watch::Receiver<bool>,
+    report: impl FnMut(Outcome),
+) -> Result<RunEnd, FatalError> {
+    let suspects = shop.suspects.clone();
+    let end = intake::Intake::new(Arc::clone(&shop), source, suspects, options, vitals, report).run(stop).await;
+    if let Some(journal) = &shop.journal {
+        // Whatever is left was given up on purpose; nobody crashed.
+        let _ = journal.close();
     }
-    let unreadable = |error: std::io::Error| PhotoError::unreadable(&error);
-    let file = File::open(&input.source).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(limits.max_encoded_bytes)).unwrap_or(0));
-    // One byte more than allowed tells a file that is too long, or grew.
-    file.take(limits.max_encoded_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
-    limits.check_encoded(length.max(bytes.len() as u64))?;
-    Ok(bytes)
+    end
 }

@@ -6,6 +6,7 @@
 mod plan;
 mod receipt;
 mod style;
+mod thumbnail;
 mod verify;
 
 use sha2::{Digest, Sha256};
@@ -16,6 +17,7 @@ pub use self::{
         DetectedRegion, ModelFacts, OutputFacts, RECEIPT_SCHEMA, Receipt, RedactedRegion, SourceFacts, ViewFacts,
     },
     style::{Obscured, Style},
+    thumbnail::thumbnail,
 };
 use crate::{
     detect::DetectionReport,
@@ -57,6 +59,7 @@ pub fn redact(
     source: SourceFacts,
     report: &DetectionReport,
     policy: &RedactionPolicy,
+    pipeline: &str,
     limits: &Limits,
     clock: &mut StageClock,
 ) -> PhotoResult<RedactedPhoto> {
@@ -67,12 +70,12 @@ pub fn redact(
     drop(photo);
     clock.run(Stage::Verify, || {
         let unlimited = Limits { max_encoded_bytes: u64::MAX, ..*limits };
-        let published = photo::open(&bytes, &unlimited)
-            .map_err(|error| crate::error::PhotoError { stage: Stage::Verify, ..error })?;
+        let published = photo::open(&bytes, &unlimited).map_err(|error| error.at(Stage::Verify))?;
         verify::verify(published.as_ref(), upright, &evidence)
     })?;
     let receipt = Receipt {
         schema: RECEIPT_SCHEMA,
+        pipeline: pipeline.to_owned(),
         output: OutputFacts { sha256: sha256_hex(&bytes), bytes: bytes.len() as u64, format: source.format },
         source,
         regions: report

@@ -13,6 +13,9 @@ pub const RECEIPT_SCHEMA: u32 = 1;
 #[derive(Clone, Debug, Serialize)]
 pub struct Receipt {
     pub schema: u32,
+    /// Names everything that decides about the result: models, thresholds, policy, version. Equal names and equal
+    /// sources give equal results.
+    pub pipeline: String,
     pub source: SourceFacts,
     /// What the detectors found.
     pub regions: Vec<DetectedRegion>,

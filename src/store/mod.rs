@@ -1,23 +1,31 @@
 //! Where results go. Writes are atomic and durable, and a photo is only ever written as a [`RedactedPhoto`].
 
 mod quarantine;
+mod state;
 
 use std::{
     ffi::OsString,
     fs::{self, File, Permissions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-pub use self::quarantine::{Quarantine, QuarantineRecord};
+pub use self::{
+    quarantine::{Quarantine, QuarantineRecord},
+    state::StateDir,
+};
 use crate::{
-    error::{ErrorCode, PhotoError, PhotoResult, Stage},
-    redact::RedactedPhoto,
+    error::{ErrorCode, PhotoError, PhotoResult, Stage, is_transient},
+    redact::{RedactedPhoto, sha256_hex},
 };
 
 /// Start of the names of files that are not finished; nothing under such a name is a result.
 pub const TEMPORARY_PREFIX: &str = ".obscura-tmp-";
+/// No write takes this long.
+const MIN_UNFINISHED_AGE: Duration = Duration::from_secs(600);
+const RECEIPT_SUFFIX: &str = ".receipt.json";
 /// Longest file name of common file systems, in bytes.
 const MAX_NAME_BYTES: usize = 255;
 
@@ -34,18 +42,50 @@ impl LocalStore {
         Self { root, receipts }
     }
 
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Write the receipt, then the photo, under `relative`. What stood there is replaced.
     ///
     /// # Errors
     /// `store_failed`.
     pub fn put(&self, relative: &Path, photo: &RedactedPhoto) -> PhotoResult<()> {
         if self.receipts {
-            let receipt =
-                serde_json::to_vec_pretty(photo.receipt()).map_err(|error| failed(&format!("receipt: {error}")))?;
-            let path = self.root.join(with_suffix(relative, ".receipt.json"));
+            let receipt = serde_json::to_vec_pretty(photo.receipt()).map_err(|error| failed(&error.into()))?;
+            let path = self.root.join(with_suffix(relative, RECEIPT_SUFFIX));
             write_atomically(&path, &receipt, 0o666).map_err(|error| failed(&error))?;
         }
         write_atomically(&self.root.join(relative), photo.bytes(), 0o666).map_err(|error| failed(&error))
+    }
+
+    /// Whether `relative` already holds what would be published: its receipt names this source and this pipeline, and the
+    /// photo is the one that the receipt names. Without receipts nothing can be told, and the answer is no.
+    #[must_use]
+    pub fn holds(&self, relative: &Path, source_sha256: &str, pipeline: &str) -> bool {
+        if !self.receipts {
+            return false;
+        }
+        let receipt = fs::read(self.root.join(with_suffix(relative, RECEIPT_SUFFIX)));
+        let Some(receipt) = receipt.ok().and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok())
+        else {
+            return false;
+        };
+        receipt["source"]["sha256"] == source_sha256
+            && receipt["pipeline"] == pipeline
+            && fs::read(self.root.join(relative)).is_ok_and(|photo| receipt["output"]["sha256"] == sha256_hex(&photo))
+    }
+
+    /// Whether a file of this many bytes can be written here now. Leaves nothing.
+    #[must_use]
+    pub fn can_take(&self, bytes: u64) -> bool {
+        can_write(&self.root, bytes)
+    }
+
+    /// Remove what a process that was killed left unfinished, anywhere below.
+    pub fn remove_unfinished(&self) {
+        remove_unfinished(&self.root);
     }
 
     /// Make sure that the output holds nothing for `relative`, not even an older result.
@@ -54,13 +94,37 @@ impl LocalStore {
     /// `store_failed`.
     pub fn remove(&self, relative: &Path) -> PhotoResult<()> {
         remove_if_there(&self.root.join(relative)).map_err(|error| failed(&error))?;
-        remove_if_there(&self.root.join(with_suffix(relative, ".receipt.json"))).map_err(|error| failed(&error))
+        remove_if_there(&self.root.join(with_suffix(relative, RECEIPT_SUFFIX))).map_err(|error| failed(&error))
     }
 }
 
-/// The error's own text holds no path.
-fn failed(error: &dyn std::fmt::Display) -> PhotoError {
-    PhotoError::new(Stage::Publish, ErrorCode::StoreFailed, error.to_string())
+/// The error's own text holds no path. Permissions are the operator's to set: until then photos had better wait.
+fn failed(error: &io::Error) -> PhotoError {
+    let may_pass = is_transient(error) || error.kind() == io::ErrorKind::PermissionDenied;
+    PhotoError::new(Stage::Publish, ErrorCode::StoreFailed, error.to_string()).retry_if(may_pass)
+}
+
+/// Write and remove a file without a name of its own.
+fn can_write(folder: &Path, bytes: u64) -> bool {
+    let attempt = || {
+        fs::create_dir_all(folder)?;
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(folder)?;
+        io::copy(&mut io::repeat(0).take(bytes.max(1)), &mut file)?;
+        file.as_file().sync_all()
+    };
+    attempt().is_ok()
+}
+
+fn remove_unfinished(root: &Path) {
+    for found in walkdir::WalkDir::new(root).into_iter().flatten() {
+        let is_unfinished = found.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
+        // A young one may be another worker's that writes to the same folder.
+        let age = found.metadata().ok().and_then(|facts| facts.modified().ok()?.elapsed().ok());
+        if is_unfinished && found.file_type().is_file() && age.is_some_and(|age| age >= MIN_UNFINISHED_AGE) {
+            // What cannot be removed is no result all the same.
+            let _ = fs::remove_file(found.path());
+        }
+    }
 }
 
 /// The name with `suffix` added; a name that would become too long is cut and ends in its hash.
@@ -80,7 +144,7 @@ fn with_suffix(relative: &Path, suffix: &str) -> PathBuf {
 
 /// Write under a temporary name in the same folder, flush to disk, rename, flush the folder. After a crash at any
 /// point there is the whole file or none.
-fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new()

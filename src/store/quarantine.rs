@@ -9,8 +9,11 @@ use std::{
 
 use serde::Serialize;
 
-use super::{remove_if_there, with_suffix, write_atomically};
-use crate::error::{ErrorCode, PhotoError, Stage};
+use super::{can_write, remove_if_there, remove_unfinished, with_suffix, write_atomically};
+use crate::{
+    error::{ErrorCode, PhotoError, Stage},
+    source::{PhotoKey, Upload},
+};
 
 const RECORD_SUFFIX: &str = ".quarantine.json";
 
@@ -18,6 +21,8 @@ const RECORD_SUFFIX: &str = ".quarantine.json";
 #[derive(Clone, Debug, Serialize)]
 pub struct QuarantineRecord {
     pub schema: u32,
+    /// Names the photo in logs.
+    pub photo: String,
     pub code: ErrorCode,
     pub stage: Stage,
     pub detail: String,
@@ -29,9 +34,10 @@ pub struct QuarantineRecord {
 
 impl QuarantineRecord {
     #[must_use]
-    pub fn new(error: &PhotoError, original: Option<&[u8]>) -> Self {
+    pub fn new(photo: PhotoKey, error: &PhotoError, original: Option<&[u8]>) -> Self {
         Self {
             schema: 1,
+            photo: photo.to_string(),
             code: error.code,
             stage: error.stage,
             detail: error.detail.clone(),
@@ -60,20 +66,37 @@ impl Quarantine {
         &self.root
     }
 
-    /// Record why `relative` was not published; with `quarantine.keep_original` also keep the file as it came.
+    /// Record why `upload` was not published; with `quarantine.keep_original` also keep the file as it came.
     ///
     /// # Errors
     /// If the record cannot be written; the photo is then only named on the terminal.
-    pub fn record(&self, relative: &Path, error: &PhotoError, original: Option<&[u8]>) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.root)?;
-        // The folder may have been there before, more open.
-        fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700))?;
-        let record = serde_json::to_vec_pretty(&QuarantineRecord::new(error, original)).map_err(io::Error::other)?;
+    pub fn record(&self, upload: &Upload, error: &PhotoError, original: Option<&[u8]>) -> io::Result<()> {
+        self.make_root()?;
+        let relative = &upload.relative;
+        let record = QuarantineRecord::new(upload.key(), error, original);
+        let record = serde_json::to_vec_pretty(&record).map_err(io::Error::other)?;
         write_atomically(&self.root.join(with_suffix(relative, RECORD_SUFFIX)), &record, 0o600)?;
         match original {
             Some(bytes) if self.keep_original => write_atomically(&self.root.join(relative), bytes, 0o600),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a file of this many bytes can be written here now. Leaves nothing.
+    #[must_use]
+    pub fn can_take(&self, bytes: u64) -> bool {
+        self.make_root().is_ok() && can_write(&self.root, bytes)
+    }
+
+    /// Remove what a process that was killed left unfinished.
+    pub fn remove_unfinished(&self) {
+        remove_unfinished(&self.root);
+    }
+
+    fn make_root(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.root)?;
+        // The folder may have been there before, more open.
+        fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700))
     }
 
     /// Forget an older failure of a photo that is published now.

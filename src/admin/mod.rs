@@ -1,0 +1,123 @@
+//! The admin port: is the worker alive, is it ready, and its metrics. Read only, nothing personal, and built so that
+//! nobody who reaches it can hold the worker up: few connections, small requests, short waits.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use hyper::{Request, body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
+
+use crate::{
+    error::FatalError,
+    pipeline::{Vitals, Workshop},
+};
+
+/// Connections at once; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 64;
+/// A connection's headers must be here within this, and the whole connection ends after [`MAX_CONNECTION_AGE`].
+const MAX_HEADER_WAIT: Duration = Duration::from_secs(5);
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(60);
+/// The least that the HTTP library allows.
+const MAX_HEADER_BYTES: usize = 8192;
+const MAX_HEADERS: usize = 64;
+
+/// What is answered from.
+#[derive(Clone)]
+struct Answers {
+    vitals: Arc<Vitals>,
+    shop: Arc<Workshop>,
+}
+
+/// Listen on `address` and answer until the process ends. Returns the address, with the port that was free if 0 was
+/// asked for.
+///
+/// # Errors
+/// If the address cannot be used.
+pub async fn serve(address: SocketAddr, vitals: Arc<Vitals>, shop: Arc<Workshop>) -> Result<SocketAddr, FatalError> {
+    let cannot = |error: std::io::Error| {
+        FatalError::new(
+            format!("cannot listen on `{address}`: {error}"),
+            "choose another with `--listen` or `admin.listen`; an empty one opens no port",
+        )
+    };
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let bound = listener.local_addr().map_err(cannot)?;
+    let router = Router::new()
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(Answers { vitals, shop });
+    tokio::spawn(accept(listener, router));
+    Ok(bound)
+}
+
+async fn accept(listener: TcpListener, router: Router) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    // What a client does wrong is its own affair.
+                    let _ = timeout(MAX_CONNECTION_AGE, answer(stream, router)).await;
+                    drop(place);
+                });
+            }
+            // Out of file handles, or a client that is gone already.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn answer(stream: TcpStream, router: Router) -> Result<(), hyper::Error> {
+    let service = TowerToHyperService::new(tower_service(router));
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(MAX_HEADER_WAIT)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .max_headers(MAX_HEADERS)
+        // One request a connection: a body that nobody reads cannot be taken for the next one.
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+}
+
+fn tower_service(
+    router: Router,
+) -> impl tower_service::Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone {
+    router
+}
+
+async fn live(State(answers): State<Answers>) -> Response {
+    verdict(answers.vitals.live())
+}
+
+async fn ready(State(answers): State<Answers>) -> Response {
+    verdict(answers.vitals.ready())
+}
+
+fn verdict(vital: Result<(), &'static str>) -> Response {
+    match vital {
+        Ok(()) => (StatusCode::OK, "ok\n").into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+async fn metrics(State(answers): State<Answers>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], answers.shop.metrics_page()).into_response()
+}

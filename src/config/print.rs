@@ -1,0 +1,131 @@
+//! The effective values as a config file.
+
+use std::{fmt::Write as _, path::PathBuf, time::Duration};
+
+use serde::Serialize;
+
+use super::{Config, MIB};
+
+impl Config {
+    /// The effective values as a config file.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| quoted(&path.display().to_string()));
+        let number = |value: &Option<f32>| value.map(|value| value.to_string());
+        let providers: Vec<String> = self.execution_providers.iter().map(word).collect();
+        let seconds = |duration: Duration| Some(duration.as_secs().to_string());
+        let milliseconds = |duration: Duration| Some(duration.as_millis().to_string());
+        let worker = &self.worker;
+        let (face, plate) = (&self.redaction.face, &self.redaction.plate);
+        let mut section = |name: &str, keys: &[(&str, Option<String>)]| {
+            let _ = writeln!(text, "{}[{name}]", if text.is_empty() { "" } else { "\n" });
+            for (key, value) in keys {
+                let _ = match value {
+                    Some(value) => writeln!(text, "{key} = {value}"),
+                    None => writeln!(text, "# {key} is not set"),
+                };
+            }
+        };
+        section(
+            "output",
+            &[
+                ("dir", path(&self.output_dir)),
+                ("receipts", Some(self.receipts.to_string())),
+                ("json", Some(self.json.to_string())),
+            ],
+        );
+        section(
+            "limits",
+            &[
+                ("max_encoded_mib", Some((self.limits.max_encoded_bytes / MIB).to_string())),
+                ("max_megapixels", Some((self.limits.max_pixels / 1_000_000).to_string())),
+                ("max_side_px", Some(self.limits.max_side_px.to_string())),
+            ],
+        );
+        section(
+            "budget",
+            &[
+                ("decoded_mib", Some((self.decoded_bytes / MIB).to_string())),
+                ("encoded_mib", Some((self.encoded_bytes.unwrap_or(0) / MIB).to_string())),
+                ("threads", Some(self.threads.to_string())),
+            ],
+        );
+        section("models", &[("dir", path(&self.models_dir)), ("onnxruntime_library", path(&self.onnxruntime_library))]);
+        section(
+            "detect",
+            &[
+                ("min_face_px", Some(self.min_face_px.to_string())),
+                ("min_plate_px", Some(self.min_plate_px.to_string())),
+                ("face_min_score", number(&self.face_min_score)),
+                ("plate_min_score", number(&self.plate_min_score)),
+                ("execution_providers", Some(format!("[{}]", providers.join(", ")))),
+                ("max_batch", Some(worker.max_batch.to_string())),
+                ("max_queue_delay_ms", milliseconds(worker.max_queue_delay)),
+                ("health_check_s", seconds(worker.health_interval)),
+            ],
+        );
+        section(
+            "redact",
+            &[
+                ("face_style", Some(word(&face.style))),
+                ("face_cells", Some(face.cells.to_string())),
+                ("face_enlarge", Some(face.enlarge_x.to_string())),
+                ("plate_style", Some(word(&plate.style))),
+                ("plate_cells", Some(plate.cells.to_string())),
+                ("plate_enlarge_x", Some(plate.enlarge_x.to_string())),
+                ("plate_enlarge_y", Some(plate.enlarge_y.to_string())),
+            ],
+        );
+        section(
+            "quarantine",
+            &[("dir", path(&self.quarantine_dir)), ("keep_original", Some(self.keep_original.to_string()))],
+        );
+        section(
+            "source",
+            &[
+                ("dir", path(&worker.source_dir)),
+                ("stable_ms", milliseconds(worker.stable)),
+                ("rescan_s", seconds(worker.rescan)),
+                ("window", Some(worker.window.to_string())),
+            ],
+        );
+        section("state", &[("dir", path(&worker.state_dir))]);
+        let limits = &worker.stage_limits;
+        section(
+            "timeouts",
+            &[
+                ("fetch_s", seconds(limits.fetch)),
+                ("open_s", seconds(limits.open)),
+                ("detect_s", seconds(limits.detect)),
+                ("redact_s", seconds(limits.redact)),
+                ("publish_s", seconds(limits.publish)),
+                ("drain_s", seconds(worker.drain)),
+                ("stall_s", seconds(worker.stall)),
+            ],
+        );
+        section(
+            "retry",
+            &[
+                ("attempts", Some(worker.retry.attempts.to_string())),
+                ("first_pause_ms", milliseconds(worker.retry.first_pause)),
+                ("longest_pause_ms", milliseconds(worker.retry.longest_pause)),
+            ],
+        );
+        section(
+            "admin",
+            &[("listen", Some(quoted(&worker.listen.map_or_else(String::new, |address| address.to_string()))))],
+        );
+        section("log", &[("level", Some(word(&worker.log_level))), ("format", Some(word(&worker.log_format)))]);
+        text
+    }
+}
+
+/// A value of an enum as it is written in a config file.
+fn word(value: &impl Serialize) -> String {
+    toml::Value::try_from(value).map_or_else(|_| String::new(), |value| value.to_string())
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

@@ -1,0 +1,291 @@
+//! Detectors on threads of their own, and the way of one photo through all of them.
+//!
+//! Every thread proves on a picture that it knows that it can see: before the first photo, and again and again. One that
+//! cannot is fatal; what it answered since the last proof was not worth much either.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{Semaphore, oneshot, watch},
+    task::JoinSet,
+};
+
+use super::{
+    Candidate, Class, DetectionReport, Detector, ModelSpec, View,
+    batch::{BatchQueue, Next, Request, answer_each},
+    known::check_health,
+    plan_views,
+    report::ReportBuilder,
+};
+use crate::{
+    cpu::{CoreGate, CpuPool},
+    error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
+    geometry::Size,
+    photo::{Photo, RgbView},
+    redact::RedactionPolicy,
+    telemetry::Metrics,
+};
+
+/// A photo that several threads may look at.
+pub type SharedPhoto = Arc<Box<dyn Photo>>;
+
+/// One model: its detectors, each for a thread of its own, and the smallest object it has to find, in photo pixels.
+pub struct ModelSet {
+    pub detectors: Vec<Box<dyn Detector>>,
+    pub min_object_px: f32,
+    /// Whether inference computes on the cores, and so has to take turns with everything else.
+    pub on_cores: bool,
+}
+
+/// How detectors are fed and watched.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolOptions {
+    pub max_batch: usize,
+    pub max_delay: Duration,
+    pub health_interval: Duration,
+}
+
+/// All detectors of the process.
+pub struct DetectorPool {
+    models: Vec<Arc<Model>>,
+    sick: watch::Receiver<Option<String>>,
+}
+
+struct Model {
+    spec: ModelSpec,
+    min_object_px: f32,
+    queue: BatchQueue,
+    places: Arc<Semaphore>,
+    bucket: Box<dyn Fn(Size) -> Size + Send + Sync>,
+}
+
+impl DetectorPool {
+    /// Start a thread for every detector. Each is warmed up and checked before this returns.
+    ///
+    /// # Errors
+    /// If a class of [`Class::REQUIRED`] has no detector, a thread cannot be started, or a detector does not find what
+    /// it has to.
+    pub fn start(
+        sets: Vec<ModelSet>,
+        options: PoolOptions,
+        gate: &Arc<CoreGate>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, FatalError> {
+        for class in Class::REQUIRED {
+            if !sets.iter().any(|set| set.detectors.iter().any(|detector| detector.spec().class == class)) {
+                return Err(FatalError::new(format!("no detector for class `{class}`"), "check the model manifest"));
+            }
+        }
+        let (sick, sick_watch) = watch::channel(None);
+        let mut models = Vec::new();
+        let mut started = Vec::new();
+        for set in sets {
+            let Some(first) = set.detectors.first() else { continue };
+            let model = Arc::new(Model {
+                spec: first.spec().clone(),
+                min_object_px: set.min_object_px,
+                queue: BatchQueue::new(options.max_batch, options.max_delay),
+                // One batch that runs and one that gathers, for each thread.
+                places: Arc::new(Semaphore::new(2 * options.max_batch * set.detectors.len())),
+                bucket: first.bucket(),
+            });
+            for detector in set.detectors {
+                let seat = Seat {
+                    detector,
+                    model: Arc::clone(&model),
+                    gate: set.on_cores.then(|| Arc::clone(gate)),
+                    metrics: Arc::clone(metrics),
+                    sick: sick.clone(),
+                    health_interval: options.health_interval,
+                };
+                started.push((model.spec.name.clone(), seat.start()?));
+            }
+            models.push(model);
+        }
+        let pool = Self { models, sick: sick_watch };
+        for (name, ready) in started {
+            let outcome: Result<(), String> = ready.recv().unwrap_or_else(|_| Err("its thread ended".into()));
+            outcome.map_err(|why| unfit(&name, &why))?;
+        }
+        Ok(pool)
+    }
+
+    /// Wait until a detector fails its check. Why, and what may have been missed.
+    pub async fn failed(&self) -> FatalError {
+        let mut sick = self.sick.clone();
+        match sick.wait_for(Option::is_some).await {
+            Ok(why) => FatalError::new(
+                why.clone().unwrap_or_default(),
+                "photos published since the check before this one should be redacted again: see the runbook",
+            ),
+            // All threads have ended, and so has the pool.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Views that wait for a detector.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.models.iter().map(|model| model.queue.len()).sum()
+    }
+
+    /// Look at every view that the plans of all models ask for. The views are cut out on `cpu`.
+    ///
+    /// # Errors
+    /// `detector_failed`, `detector_overflow` if a view has no complete answer.
+    pub async fn detect(
+        &self,
+        photo: &SharedPhoto,
+        policy: &RedactionPolicy,
+        cpu: &Arc<CpuPool>,
+    ) -> PhotoResult<DetectionReport> {
+        let size = photo.upright_size();
+        let renditions = photo.renditions();
+        let mut report = ReportBuilder::new(size);
+        let mut looks = JoinSet::new();
+        for (index, model) in self.models.iter().enumerate() {
+            let views = plan_views(size, &model.spec.view_needs(model.min_object_px));
+            report.expect(&model.spec, &views, renditions);
+            for (at, view) in views.into_iter().enumerate() {
+                for rendition in 0..renditions {
+                    let (photo, model, cpu) = (Arc::clone(photo), Arc::clone(model), Arc::clone(cpu));
+                    looks.spawn(async move {
+                        let answer = model.look(photo, view, rendition, &cpu).await;
+                        ((index, at * renditions + rendition), answer)
+                    });
+                }
+            }
+        }
+        // What is left when one fails is given up with the set.
+        while let Some(look) = looks.join_next().await {
+            let ((index, place), answer) =
+                look.map_err(|error| PhotoError::new(Stage::Detect, ErrorCode::InternalError, error.to_string()))?;
+            report.answer(index, place, answer?);
+        }
+        report.finish(policy)
+    }
+}
+
+impl Drop for DetectorPool {
+    fn drop(&mut self) {
+        for model in &self.models {
+            model.queue.close();
+        }
+    }
+}
+
+impl Model {
+    async fn look(
+        &self,
+        photo: SharedPhoto,
+        view: View,
+        rendition: usize,
+        cpu: &CpuPool,
+    ) -> PhotoResult<Vec<Candidate>> {
+        let gone = || PhotoError::new(Stage::Detect, ErrorCode::InternalError, "the pipeline ended");
+        let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
+        let picture: RgbView =
+            cpu.run(move || photo.view(view.crop, view.out, rendition)).await.map_err(|_| gone())??;
+        let (reply, answer) = oneshot::channel();
+        let bucket = (self.bucket)(picture.size);
+        self.queue.push(Request { view: picture, bucket, reply, queued_at: Instant::now(), place });
+        answer.await.map_err(|_| {
+            let detail = format!("model `{}` gave no answer", self.spec.name);
+            PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail)
+        })?
+    }
+}
+
+/// A detector and what its thread needs.
+struct Seat {
+    detector: Box<dyn Detector>,
+    model: Arc<Model>,
+    gate: Option<Arc<CoreGate>>,
+    metrics: Arc<Metrics>,
+    sick: watch::Sender<Option<String>>,
+    health_interval: Duration,
+}
+
+impl Seat {
+    /// Start the thread. Whether the detector is fit comes over the returned channel.
+    fn start(mut self) -> Result<Receiver<Result<(), String>>, FatalError> {
+        let (sender, ready) = sync_channel(1);
+        let name = format!("detect-{}", self.model.spec.class);
+        let started = thread::Builder::new().name(name).spawn(move || self.run(&sender));
+        started
+            .map(|_| ready)
+            .map_err(|error| FatalError::new(format!("cannot start a thread: {error}"), "check the limit of threads"))
+    }
+
+    fn run(&mut self, ready: &SyncSender<Result<(), String>>) {
+        let fit = self.detector.warm_up().map_err(|error| error.detail).and_then(|()| self.check());
+        let is_fit = fit.is_ok();
+        if ready.send(fit).is_err() || !is_fit {
+            return;
+        }
+        let mut next_check = Instant::now() + self.health_interval;
+        loop {
+            let mut is_shaken = false;
+            match self.model.queue.next(next_check) {
+                Next::Batch(batch) => is_shaken = self.answer(batch),
+                Next::Idle => {}
+                Next::Closed => return,
+            }
+            // After a failure it is not known what state the session is in.
+            if is_shaken || Instant::now() >= next_check {
+                if let Err(why) = self.check() {
+                    self.sick.send_replace(Some(unfit(&self.model.spec.name, &why).message));
+                    return;
+                }
+                next_check = Instant::now() + self.health_interval;
+            }
+        }
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        let _turn = self.gate.as_ref().map(|gate| gate.enter());
+        if crate::failpoint::is_sick(self.model.spec.class) {
+            return Err("planted sickness".into());
+        }
+        check_health(self.detector.as_mut())
+    }
+
+    /// Run a batch and answer. Returns whether any view failed.
+    fn answer(&mut self, batch: Vec<Request>) -> bool {
+        let started = Instant::now();
+        let mut views = Vec::with_capacity(batch.len());
+        let mut replies = Vec::with_capacity(batch.len());
+        for Request { view, reply, queued_at, place, .. } in batch {
+            self.metrics.batch_queued(started.saturating_duration_since(queued_at));
+            views.push(view);
+            replies.push((reply, place));
+        }
+        let turn = self.gate.as_ref().map(|gate| gate.enter());
+        let computing = Instant::now();
+        let answers = answer_each(self.detector.as_mut(), &views);
+        self.metrics.batch_done(&self.model.spec.name, views.len(), computing.elapsed());
+        drop(turn);
+        let mut any_failed = false;
+        for ((reply, place), answer) in replies.into_iter().zip(answers) {
+            any_failed |= answer.is_err();
+            // Given up meanwhile: nobody listens.
+            let _ = reply.send(answer);
+            drop(place);
+        }
+        any_failed
+    }
+}
+
+fn unfit(name: &str, why: &str) -> FatalError {
+    FatalError::new(
+        format!("model `{name}` failed its check: {why}"),
+        "run `obscura models verify` and `obscura doctor`; check the accelerator and its driver",
+    )
+}

@@ -1,0 +1,175 @@
+//! The answers of all detectors for one photo, complete or not at all.
+
+use super::{Candidate, Class, Detection, ModelSpec, View, merge};
+use crate::{
+    error::{ErrorCode, PhotoError, PhotoResult, Stage},
+    geometry::{BoxF, Size},
+    redact::{ModelFacts, RedactionPolicy, ViewFacts},
+};
+
+/// What all required detectors found, having looked at every view of their plans.
+#[derive(Debug)]
+pub struct DetectionReport {
+    detections: Vec<Detection>,
+    models: Vec<ModelFacts>,
+    views: ViewFacts,
+}
+
+impl DetectionReport {
+    #[must_use]
+    pub fn detections(&self) -> &[Detection] {
+        &self.detections
+    }
+
+    #[must_use]
+    pub fn models(&self) -> &[ModelFacts] {
+        &self.models
+    }
+
+    #[must_use]
+    pub fn views(&self) -> ViewFacts {
+        self.views
+    }
+}
+
+/// Gathers answers; only with all of them it becomes a [`DetectionReport`].
+pub(super) struct ReportBuilder {
+    photo: Size,
+    models: Vec<Expected>,
+}
+
+struct Expected {
+    class: Class,
+    facts: ModelFacts,
+    /// A view for each answer: several renditions of one view are several answers.
+    views: Vec<View>,
+    answers: Vec<Option<Vec<Candidate>>>,
+}
+
+impl ReportBuilder {
+    pub(super) fn new(photo: Size) -> Self {
+        Self { photo, models: Vec::new() }
+    }
+
+    /// The next model has to answer for all of these views, in each of `renditions` ways.
+    pub(super) fn expect(&mut self, spec: &ModelSpec, views: &[View], renditions: usize) {
+        let views: Vec<View> = views.iter().flat_map(|&view| std::iter::repeat_n(view, renditions)).collect();
+        let answers = vec![None; views.len()];
+        let facts = ModelFacts { name: spec.name.clone(), sha256: spec.sha256.clone() };
+        self.models.push(Expected { class: spec.class, facts, views, answers });
+    }
+
+    /// The answer of the model of this index for the view at this place, in view pixels.
+    pub(super) fn answer(&mut self, model: usize, place: usize, found: Vec<Candidate>) {
+        if let Some(answer) = self.models.get_mut(model).and_then(|model| model.answers.get_mut(place)) {
+            *answer = Some(found);
+        }
+    }
+
+    /// # Errors
+    /// `detector_failed` if a class of [`Class::REQUIRED`] was not looked for, or any answer is missing.
+    pub(super) fn finish(self, policy: &RedactionPolicy) -> PhotoResult<DetectionReport> {
+        let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
+        for class in Class::REQUIRED {
+            if !self.models.iter().any(|model| model.class == class && !model.views.is_empty()) {
+                return Err(failed(format!("no detector for class `{class}`")));
+            }
+        }
+        let mut report = DetectionReport { detections: Vec::new(), models: Vec::new(), views: ViewFacts::default() };
+        for Expected { class, facts, views, answers } in self.models {
+            let mut candidates = Vec::new();
+            for (view, answer) in views.iter().zip(answers) {
+                let found = answer.ok_or_else(|| failed(format!("model `{}` did not see every view", facts.name)))?;
+                candidates.extend(found.into_iter().filter_map(|candidate| to_photo(candidate, view, self.photo)));
+                report.views.count += 1;
+                report.views.megapixels += view.out.pixels() as f64 / 1e6;
+            }
+            let margin = policy.of(class);
+            let united = merge::unite(candidates, (margin.enlarge_x, margin.enlarge_y));
+            report.detections.extend(united.into_iter().map(|found| Detection {
+                class,
+                area: found.area,
+                score: found.score,
+            }));
+            report.models.push(facts);
+        }
+        report.views.megapixels = (report.views.megapixels * 100.0).round() / 100.0;
+        Ok(report)
+    }
+}
+
+/// In photo pixels, clipped to the photo.
+fn to_photo(candidate: Candidate, view: &View, photo: Size) -> Option<Candidate> {
+    let scale_x = view.crop.width() / view.out.width as f32;
+    let scale_y = view.crop.height() / view.out.height as f32;
+    let (right, bottom) = (photo.width as f32, photo.height as f32);
+    let area = BoxF {
+        x0: (view.crop.x0 + candidate.area.x0 * scale_x).clamp(0.0, right),
+        y0: (view.crop.y0 + candidate.area.y0 * scale_y).clamp(0.0, bottom),
+        x1: (view.crop.x0 + candidate.area.x1 * scale_x).clamp(0.0, right),
+        y1: (view.crop.y0 + candidate.area.y1 * scale_y).clamp(0.0, bottom),
+    };
+    // Only boxes that lie wholly in a view's padding vanish here: there is no photo under them.
+    (area.area() > 0.0).then_some(Candidate { area, score: candidate.score })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{fake_spec, plan_views},
+        *,
+    };
+    use crate::redact::{ClassPolicy, Style};
+
+    const ANY: ClassPolicy = ClassPolicy { style: Style::Solid, cells: 1, enlarge_x: 0.2, enlarge_y: 0.2 };
+    const POLICY: RedactionPolicy = RedactionPolicy { face: ANY, plate: ANY };
+    const PHOTO: Size = Size { width: 100, height: 60 };
+
+    /// A builder that expects these classes, in two renditions each, and how many answers each wants.
+    fn expecting(classes: &[Class]) -> (ReportBuilder, usize) {
+        let mut builder = ReportBuilder::new(PHOTO);
+        let mut wanted = 0;
+        for &class in classes {
+            let spec = fake_spec(class);
+            let views = plan_views(PHOTO, &spec.view_needs(20.0));
+            builder.expect(&spec, &views, 2);
+            wanted = views.len() * 2;
+        }
+        (builder, wanted)
+    }
+
+    /// The left half of the view.
+    fn left_half(view: &View) -> Vec<Candidate> {
+        let (x1, y1) = (view.out.width as f32 / 2.0, view.out.height as f32);
+        vec![Candidate { area: BoxF { x0: 0.0, y0: 0.0, x1, y1 }, score: 0.7 }]
+    }
+
+    #[test]
+    fn a_report_needs_an_answer_of_every_detector_for_every_view_and_rendition() {
+        let classes = [Class::Face, Class::Plate];
+        let (_, wanted) = expecting(&classes);
+        assert!(wanted >= 4, "two scales and two renditions");
+        for missing in (0..2 * wanted).map(Some).chain([None]) {
+            let (mut builder, _) = expecting(&classes);
+            for at in (0..2 * wanted).filter(|&at| Some(at) != missing) {
+                let (model, place) = (at / wanted, at % wanted);
+                let view = builder.models[model].views[place];
+                builder.answer(model, place, left_half(&view));
+            }
+            match (missing, builder.finish(&POLICY)) {
+                (Some(_), Err(error)) => assert_eq!(error.code, ErrorCode::DetectorFailed),
+                (None, Ok(report)) => {
+                    assert_eq!((report.models().len(), report.views().count as usize), (2, 2 * wanted));
+                    // Half of every view is half of the photo, in photo pixels.
+                    for found in report.detections() {
+                        assert!((found.area.x1 - 50.0).abs() < 1.0 && (found.area.y1 - 60.0).abs() < 1.0, "{found:?}");
+                    }
+                }
+                (missing, result) => panic!("{missing:?}: {result:?}"),
+            }
+        }
+        for classes in [&[Class::Face][..], &[Class::Plate], &[]] {
+            assert_eq!(expecting(classes).0.finish(&POLICY).unwrap_err().code, ErrorCode::DetectorFailed);
+        }
+    }
+}

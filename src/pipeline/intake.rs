@@ -1,0 +1,346 @@
+//! Taking deliveries in, starting photos, hearing what became of them, committing how far all is done, and stopping.
+//!
+//! One task owns the source and the tracker. It takes in only what fits the window, pauses while the store is out of
+//! reach, runs suspects of a crash alone, and never has two versions of one photo in work at once.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep_until},
+};
+
+use super::{
+    Workshop,
+    job::{Done, Outcome},
+    journal::{MAX_CRASHES_ALONE, Suspects},
+    vitals::Vitals,
+};
+use crate::{
+    error::{ErrorCode, FatalError, PhotoError, Stage},
+    source::{
+        Ack, AckSender, Acks, AfterDrop, Delivered, DeliveryId, OffsetTracker, Source, SourceEvent, Upload, acks,
+    },
+};
+
+/// How often progress is committed and published.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How much is taken in, and how the pipeline ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntakeOptions {
+    /// Deliveries of a partition from its low-water mark on.
+    pub window: usize,
+    /// How long photos in work may take to end after a stop was asked for.
+    pub drain: Duration,
+    /// How long a low-water mark may stand still while work is in flight.
+    pub stall: Duration,
+    /// Whether a photo counts as done although its quarantine record could not be written.
+    pub end_without_record: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunEnd {
+    /// A stop was asked for before the source ended.
+    pub stopped: bool,
+    /// Photos that were taken in and are not done; the next start begins with them.
+    pub left: usize,
+}
+
+pub(super) struct Intake<S, R> {
+    shop: Arc<Workshop>,
+    source: S,
+    options: IntakeOptions,
+    vitals: Arc<Vitals>,
+    report: R,
+    tracker: OffsetTracker,
+    sender: AckSender<Outcome>,
+    acks: Acks<Outcome>,
+    tasks: JoinSet<()>,
+    /// Everything that is tracked and not done.
+    uploads: HashMap<DeliveryId, Arc<Upload>>,
+    /// Names in work, and the deliveries that wait until theirs is free.
+    names: HashMap<PathBuf, VecDeque<DeliveryId>>,
+    suspects: Suspects,
+    /// Suspects that wait until nothing else is in work.
+    lonely: VecDeque<(DeliveryId, u32)>,
+    running: usize,
+    one_runs_alone: bool,
+    source_ended: bool,
+    stop_at: Option<Instant>,
+}
+
+impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
+    pub(super) fn new(
+        shop: Arc<Workshop>,
+        source: S,
+        suspects: Suspects,
+        options: IntakeOptions,
+        vitals: Arc<Vitals>,
+        report: R,
+    ) -> Self {
+        let (sender, acks) = acks();
+        Self {
+            shop,
+            source,
+            options,
+            vitals,
+            report,
+            tracker: OffsetTracker::default(),
+            sender,
+            acks,
+            tasks: JoinSet::new(),
+            uploads: HashMap::new(),
+            names: HashMap::new(),
+            suspects,
+            lonely: VecDeque::new(),
+            running: 0,
+            one_runs_alone: false,
+            source_ended: false,
+            stop_at: None,
+        }
+    }
+
+    /// Run until the source ends, `stop` becomes true and everything in work has ended, or something fatal happens.
+    ///
+    /// # Errors
+    /// What was fatal. Photos in work are given up then, without publishing; they come again.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<RunEnd, FatalError> {
+        let shop = Arc::clone(&self.shop);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut store_down = shop.breaker.as_ref().map(|breaker| breaker.watch());
+        while !self.is_over() {
+            let wants_more = self.wants_more();
+            let stop_at = self.stop_at;
+            tokio::select! {
+                biased;
+                error = shop.detectors.failed() => return Err(error),
+                Some(ack) = self.acks.recv() => self.take_ack(ack),
+                () = stopped(&mut stop), if stop_at.is_none() => self.begin_to_stop(),
+                () = until(stop_at) => break,
+                () = changed(&mut store_down) => {}
+                _ = tick.tick() => self.tick(),
+                event = self.source.next(), if wants_more => match event {
+                    SourceEvent::Assigned(partition) => self.tracker.assign(partition),
+                    SourceEvent::Revoked(partition) => {
+                        let last = self.tracker.revoke(partition);
+                        self.commit(last.as_slice());
+                    }
+                    SourceEvent::Delivered(delivered) => self.take_in(delivered),
+                    SourceEvent::End => self.source_ended = true,
+                    SourceEvent::Failed(error) => return Err(error),
+                },
+            }
+        }
+        self.tasks.abort_all();
+        self.tick();
+        Ok(RunEnd { stopped: !self.source_ended, left: self.uploads.len() })
+    }
+
+    fn is_over(&self) -> bool {
+        let idle = self.running == 0;
+        idle && (self.stop_at.is_some() || (self.source_ended && self.uploads.is_empty()))
+    }
+
+    fn wants_more(&self) -> bool {
+        self.stop_at.is_none()
+            && !self.source_ended
+            && self.lonely.is_empty()
+            && !self.one_runs_alone
+            && self.tracker.in_flight() < self.options.window
+            && !self.is_store_down()
+    }
+
+    fn is_store_down(&self) -> bool {
+        self.shop.breaker.as_ref().is_some_and(|breaker| breaker.is_open())
+    }
+
+    fn take_in(&mut self, Delivered { partition, offset, upload }: Delivered) {
+        let Some(id) = self.tracker.deliver(partition, offset, Instant::now()) else { return };
+        let suspected = self.suspects.remove(&upload.key());
+        self.uploads.insert(id, Arc::new(upload));
+        match suspected {
+            Some(crashes) => {
+                self.lonely.push_back((id, crashes));
+                self.start_lonely();
+            }
+            None => self.start(id),
+        }
+    }
+
+    /// Start a photo, or let it wait until an older version of it is done.
+    fn start(&mut self, id: DeliveryId) {
+        let Some(upload) = self.uploads.get(&id).cloned() else { return };
+        if let Some(waiting) = self.names.get_mut(&upload.relative) {
+            waiting.push_back(id);
+            return;
+        }
+        self.work_on(id, upload, false);
+    }
+
+    fn start_lonely(&mut self) {
+        if self.running > 0 || self.stop_at.is_some() {
+            return;
+        }
+        let Some((id, crashes)) = self.lonely.pop_front() else { return };
+        let Some(upload) = self.uploads.get(&id).cloned() else { return };
+        if crashes >= MAX_CRASHES_ALONE {
+            let detail = format!("the worker crashed {crashes} times while this photo alone was in work");
+            self.condemn(id, upload, PhotoError::new(Stage::Intake, ErrorCode::CrashLoop, detail));
+        } else {
+            self.one_runs_alone = true;
+            self.work_on(id, upload, true);
+        }
+    }
+
+    fn work_on(&mut self, id: DeliveryId, upload: Arc<Upload>, alone: bool) {
+        let (shop, guard) = (Arc::clone(&self.shop), self.sender.guard(id));
+        let end_without_record = self.options.end_without_record;
+        self.enter(&upload);
+        self.tasks.spawn(async move {
+            crate::failpoint::abandon(&upload);
+            let outcome = shop.process(upload, alone).await;
+            let is_recorded = outcome.result.is_ok() || outcome.record_problem.is_none() || end_without_record;
+            // Without its record a failed photo would be lost; dropped, it comes again.
+            if is_recorded && !matches!(outcome.result, Ok(Done::NotStarted)) {
+                guard.resolve(outcome);
+            }
+        });
+    }
+
+    /// Put a photo in quarantine without working on it.
+    fn condemn(&mut self, id: DeliveryId, upload: Arc<Upload>, error: PhotoError) {
+        let (shop, guard) = (Arc::clone(&self.shop), self.sender.guard(id));
+        let end_without_record = self.options.end_without_record;
+        self.enter(&upload);
+        self.tasks.spawn(async move {
+            let record_problem = shop.quarantine(&upload, &error, None).await;
+            if record_problem.is_none() || end_without_record {
+                let elapsed = Duration::ZERO;
+                guard.resolve(Outcome { upload, elapsed, result: Err(error), record_problem });
+            }
+        });
+    }
+
+    fn enter(&mut self, upload: &Upload) {
+        self.names.entry(upload.relative.clone()).or_default();
+        self.running += 1;
+    }
+
+    /// A photo is not in work any more: its name is free for the next version.
+    fn leave(&mut self, upload: &Upload) {
+        self.running -= 1;
+        self.one_runs_alone = false;
+        let mut waiting = self.names.remove(&upload.relative).unwrap_or_default();
+        if self.stop_at.is_none()
+            && let Some(next) = waiting.pop_front()
+        {
+            self.start(next);
+            if let Some(names) = self.names.get_mut(&upload.relative) {
+                names.extend(waiting);
+            }
+        }
+    }
+
+    fn take_ack(&mut self, ack: Ack<Outcome>) {
+        while self.tasks.try_join_next().is_some() {}
+        match ack {
+            Ack::Resolved(id, outcome) => {
+                if let Ok(Done::Gone) = outcome.result {
+                    self.source.gone(id.partition, id.offset);
+                }
+                self.shop.count(&outcome.result);
+                self.uploads.remove(&id);
+                self.tracker.complete(id, Instant::now());
+                self.leave(&Arc::clone(&outcome.upload));
+                (self.report)(outcome);
+            }
+            Ack::Dropped(id) => {
+                let Some(upload) = self.uploads.get(&id).cloned() else { return };
+                self.leave(&upload);
+                if self.stop_at.is_none() {
+                    self.try_again(id, upload);
+                }
+            }
+        }
+        if self.running == 0 {
+            self.start_lonely();
+        }
+    }
+
+    fn try_again(&mut self, id: DeliveryId, upload: Arc<Upload>) {
+        match self.tracker.dropped(id) {
+            AfterDrop::Requeue => self.start(id),
+            AfterDrop::Abandon => {
+                self.shop.metrics.abandoned();
+                let detail = "dropped on its way three times";
+                self.condemn(id, upload, PhotoError::new(Stage::Intake, ErrorCode::Abandoned, detail));
+            }
+            AfterDrop::Ignore => {}
+        }
+    }
+
+    fn begin_to_stop(&mut self) {
+        self.stop_at = Some(Instant::now() + self.options.drain);
+        self.vitals.stop_intake();
+        // What has not begun ends here.
+        self.shop.turns.close();
+        tracing::info!(in_work = self.running, drain_s = self.options.drain.as_secs(), "stopping: intake is closed");
+    }
+
+    fn tick(&mut self) {
+        let marks = self.tracker.uncommitted();
+        self.commit(&marks);
+        let now = Instant::now();
+        let store_down = self.is_store_down();
+        if store_down {
+            self.tracker.excuse(now);
+        }
+        let age = self.tracker.oldest_mark_age(now).unwrap_or_default();
+        self.shop.metrics.set_store_down(store_down);
+        self.shop.metrics.set_progress(self.tracker.in_flight(), age, self.source.backlog());
+        self.vitals.beat(age > self.options.stall);
+    }
+
+    fn commit(&mut self, marks: &[crate::source::LowWaterMark]) {
+        if marks.is_empty() {
+            return;
+        }
+        match self.source.commit(marks) {
+            Ok(()) => self.tracker.committed(marks),
+            // Kept and given again; what is done twice because of it gives the same result.
+            Err(error) => tracing::warn!(%error, "progress could not be committed; trying again"),
+        }
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone never asks for a stop.
+    if stop.wait_for(|&stop| stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn changed(watched: &mut Option<watch::Receiver<bool>>) {
+    if let Some(receiver) = watched
+        && receiver.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}

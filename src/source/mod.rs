@@ -1,0 +1,167 @@
+//! Where uploads come from. A source delivers each upload with its place in a partition, is told how far everything is
+//! done, and goes on from there after a restart: at least once, in order within a partition.
+//!
+//! Two promises tie it to the pipeline: [`Source::next`] loses nothing when its future is dropped, and a
+//! [`LowWaterMark`] is only ever committed when everything before it is published or recorded as failed.
+
+mod ack;
+mod folder;
+mod list;
+mod tracker;
+mod walk;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+pub use self::{
+    ack::{Ack, AckGuard, AckSender, Acks, acks},
+    folder::{FolderOptions, FolderSource},
+    list::{Inputs, ListSource, collect},
+    tracker::{AfterDrop, DeliveryId, OffsetTracker},
+};
+use crate::error::{FatalError, PhotoError};
+
+/// A part of a source with an order of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition(pub u32);
+
+impl Partition {
+    /// That of a source with one order for everything.
+    pub const ONLY: Self = Self(0);
+}
+
+/// The first offset that is not done: what a restart begins with. Never the last one that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NextOffset(pub i64);
+
+/// Everything of `partition` before `next` is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LowWaterMark {
+    pub partition: Partition,
+    pub next: NextOffset,
+}
+
+/// What tells one content of a file from another, without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileVersion {
+    pub bytes: u64,
+    /// Nanoseconds since 1970.
+    pub modified_ns: i128,
+    /// Differs when a file was replaced by another of the same size and time.
+    pub inode: u64,
+}
+
+/// Names one version of one photo without telling its name: for logs, records and journals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PhotoKey([u8; 16]);
+
+impl PhotoKey {
+    fn of(name: &Path, version: Option<FileVersion>) -> Self {
+        use sha2::{Digest, Sha256};
+        use std::os::unix::ffi::OsStrExt;
+        let mut hash = Sha256::new();
+        hash.update(name.as_os_str().as_bytes());
+        if let Some(version) = version {
+            hash.update([0]);
+            hash.update(version.bytes.to_le_bytes());
+            hash.update(version.modified_ns.to_le_bytes());
+            hash.update(version.inode.to_le_bytes());
+        }
+        let mut key = [0; 16];
+        key.copy_from_slice(&hash.finalize()[..16]);
+        Self(key)
+    }
+
+    /// From what [`PhotoKey`]'s `Display` wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut key = [0; 16];
+        let digits = text.as_bytes();
+        if digits.len() != 32 {
+            return None;
+        }
+        for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(key))
+    }
+}
+
+impl fmt::Display for PhotoKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// One file to redact.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// Where the bytes are, links resolved.
+    pub source: PathBuf,
+    /// Its name in the output.
+    pub relative: PathBuf,
+    /// What it was when it was found; none if it cannot be looked at.
+    pub version: Option<FileVersion>,
+    /// Why it cannot even be read, found while looking for files.
+    pub problem: Option<PhotoError>,
+    /// Where it stands, without resolving the file itself.
+    location: PathBuf,
+}
+
+impl Upload {
+    fn new(source: PathBuf, relative: PathBuf, location: PathBuf, problem: Option<PhotoError>) -> Self {
+        let (version, problem) = match (walk::look_at(&source), problem) {
+            (Ok(version), problem) => (Some(version), problem),
+            (Err(found), problem) => (None, problem.or(Some(found))),
+        };
+        Self { source, relative, version, problem, location }
+    }
+
+    /// Names this version of this photo.
+    #[must_use]
+    pub fn key(&self) -> PhotoKey {
+        PhotoKey::of(&self.relative, self.version)
+    }
+}
+
+/// An upload and its place.
+#[derive(Debug)]
+pub struct Delivered {
+    pub partition: Partition,
+    pub offset: i64,
+    pub upload: Upload,
+}
+
+/// What a source has to say.
+#[derive(Debug)]
+pub enum SourceEvent {
+    /// From now on this partition's uploads come here.
+    Assigned(Partition),
+    /// From now on they go elsewhere. The source waits for the final commit before it lets go.
+    Revoked(Partition),
+    Delivered(Delivered),
+    /// Nothing more will come.
+    End,
+    /// The source cannot go on.
+    Failed(FatalError),
+}
+
+/// Yields uploads and remembers what is done.
+pub trait Source: Send {
+    /// Wait for what comes next. Nothing is lost if the future is dropped before it is ready.
+    fn next(&mut self) -> impl Future<Output = SourceEvent> + Send;
+
+    /// Remember that everything before these marks is done. A mark that could not be kept is given again later.
+    ///
+    /// # Errors
+    /// Why it could not be remembered.
+    fn commit(&mut self, marks: &[LowWaterMark]) -> Result<(), String>;
+
+    /// The upload at this place was not there any more. It is not done: should it come back, it is delivered again.
+    fn gone(&mut self, _partition: Partition, _offset: i64) {}
+
+    /// How many uploads are known to wait before they are delivered.
+    fn backlog(&self) -> u64;
+}

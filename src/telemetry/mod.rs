@@ -1,0 +1,10 @@
+//! What operators see: metrics with fixed names and labels, and logs. Neither ever holds a file name at info level, and
+//! metrics never at all.
+
+mod log;
+mod metrics;
+
+pub use self::{
+    log::{LogFormat, LogLevel, start_logs},
+    metrics::{Budgets, Direction, Ended, Metrics},
+};
