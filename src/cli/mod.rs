@@ -57,11 +57,10 @@ impl From<Vec<ConfigProblem>> for Stop {
     }
 }
 
-/// Threads for what waits; what computes has threads of its own.
+/// For what waits, which is little work for one thread; what computes, or waits for disks, has threads of its own.
 fn runtime() -> Result<tokio::runtime::Runtime, FatalError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("io")
+    tokio::runtime::Builder::new_current_thread()
+        .thread_name("disk")
         .enable_all()
         .build()
         .map_err(|error| FatalError::new(format!("cannot start threads: {error}"), "check the limit of threads"))

@@ -6,22 +6,30 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use tokio::sync::oneshot;
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::oneshot,
+};
 
 use super::CoreGate;
 use crate::error::FatalError;
+
+/// Idle threads are kept for as long as there can be work.
+const KEEP_ALIVE: Duration = Duration::from_secs(3600);
 
 /// The pool has ended; only at the end of the process.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolGone;
 
-/// One thread a core.
+/// One thread a core: the blocking threads of a runtime that runs nothing else. They take work in the order in which it
+/// came, and sleep without spinning when there is none.
 #[derive(Debug)]
 pub struct CpuPool {
-    threads: ThreadPool,
+    runtime: Option<Runtime>,
+    threads: Handle,
     gate: Arc<CoreGate>,
     waiting: Arc<AtomicUsize>,
 }
@@ -30,12 +38,14 @@ impl CpuPool {
     /// # Errors
     /// If the threads cannot be started.
     pub fn start(gate: &Arc<CoreGate>) -> Result<Self, FatalError> {
-        let threads = ThreadPoolBuilder::new()
-            .num_threads(gate.cores())
-            .thread_name(|index| format!("cpu-{index}"))
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(gate.cores())
+            .thread_keep_alive(KEEP_ALIVE)
+            .thread_name("cpu")
             .build()
             .map_err(|error| FatalError::new(format!("cannot start threads: {error}"), "check the limit of threads"))?;
-        Ok(Self { threads, gate: Arc::clone(gate), waiting: Arc::default() })
+        let threads = runtime.handle().clone();
+        Ok(Self { runtime: Some(runtime), threads, gate: Arc::clone(gate), waiting: Arc::default() })
     }
 
     /// Run `work` on the pool. If this future is dropped before the work begins, it is never begun. A panic of the work
@@ -45,17 +55,10 @@ impl CpuPool {
     /// [`PoolGone`].
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PoolGone> {
         let (sender, receiver) = oneshot::channel();
-        let (gate, waiting) = (Arc::clone(&self.gate), Arc::clone(&self.waiting));
-        waiting.fetch_add(1, Ordering::Relaxed);
-        self.threads.spawn_fifo(move || {
-            waiting.fetch_sub(1, Ordering::Relaxed);
-            if sender.is_closed() {
-                return;
+        self.start_work(move || {
+            if !sender.is_closed() {
+                let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
             }
-            let turn = gate.enter();
-            let result = catch_unwind(AssertUnwindSafe(work));
-            drop(turn);
-            let _ = sender.send(result);
         });
         match receiver.await {
             Ok(Ok(value)) => Ok(value),
@@ -64,10 +67,30 @@ impl CpuPool {
         }
     }
 
+    /// Start work that nobody waits for here. A panic ends it and nothing else.
+    pub fn start_work(&self, work: impl FnOnce() + Send + 'static) {
+        let (gate, waiting) = (Arc::clone(&self.gate), Arc::clone(&self.waiting));
+        waiting.fetch_add(1, Ordering::Relaxed);
+        self.threads.spawn_blocking(move || {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            let _turn = gate.enter();
+            work();
+        });
+    }
+
     /// Work that waits for a thread.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for CpuPool {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // The last owner may be a task, which must not wait. Work in progress is nobody's any more.
+            runtime.shutdown_background();
+        }
     }
 }
 

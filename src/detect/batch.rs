@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Candidate, Detector};
+use super::{Candidate, Detector, collect::Reply};
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     geometry::Size,
@@ -28,7 +28,7 @@ pub(super) struct Request {
     pub view: RgbView,
     /// Size of the tensor that the view goes into; only equal ones fit together.
     pub bucket: Size,
-    pub reply: oneshot::Sender<Answer>,
+    pub reply: Reply,
     pub queued_at: Instant,
     pub place: OwnedSemaphorePermit,
 }
@@ -62,7 +62,8 @@ impl BatchQueue {
 
     pub(super) fn push(&self, request: Request) {
         self.lock().waiting.push_back(request);
-        self.changed.notify_all();
+        // A thread that waits for a batch to fill must not keep the news from one that is idle.
+        if self.max_batch == 1 { self.changed.notify_one() } else { self.changed.notify_all() }
     }
 
     /// Let the threads end when the queue is empty.
@@ -79,7 +80,7 @@ impl BatchQueue {
     pub(super) fn next(&self, deadline: Instant) -> Next {
         let mut state = self.lock();
         loop {
-            state.waiting.retain(|request| !request.reply.is_closed());
+            state.waiting.retain(|request| request.reply.is_wanted());
             let now = Instant::now();
             let wake_at = match state.waiting.front() {
                 Some(oldest) => {
@@ -149,7 +150,10 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::{super::fake_spec, *};
-    use crate::detect::{Class, ModelSpec};
+    use crate::detect::{
+        Class, ModelSpec,
+        collect::{Answers, collect},
+    };
 
     /// Fails or panics if the batch holds a view whose first byte is 1 or 2; otherwise answers with its first byte.
     struct Picky {
@@ -204,12 +208,12 @@ mod tests {
         }
     }
 
-    fn request(queue: &BatchQueue, side: u32, first: u8) -> oneshot::Receiver<Answer> {
-        let (reply, answer) = oneshot::channel();
+    fn request(queue: &BatchQueue, side: u32, first: u8) -> Answers {
+        let (mut replies, answers) = collect(1);
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let bucket = Size::new(side, side);
+        let (bucket, reply) = (Size::new(side, side), replies.pop().unwrap());
         queue.push(Request { view: view(first), bucket, reply, queued_at: Instant::now(), place });
-        answer
+        answers
     }
 
     fn firsts(next: Next) -> Vec<u8> {

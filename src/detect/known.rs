@@ -48,8 +48,7 @@ pub fn check_health(detector: &mut dyn Detector) -> Result<(), String> {
     let configured = detector.replace_min_score(detector.spec().min_score);
     let answers = detector.detect(&[known.picture, quiet_picture(class)]);
     detector.replace_min_score(configured);
-    let answers = answers
-        .map_err(|error| format!("model `{name}`: expected an answer, found {error}"))?;
+    let answers = answers.map_err(|error| format!("model `{name}`: expected an answer, found {error}"))?;
     let [seen, quiet] = answers.as_slice() else {
         return Err(format!("model `{name}`: expected answers for 2 pictures, found {}", answers.len()));
     };

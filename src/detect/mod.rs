@@ -5,6 +5,7 @@
 
 mod batch;
 mod centerface;
+mod collect;
 mod drawing;
 mod known;
 mod manifest;

@@ -12,23 +12,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{Semaphore, oneshot, watch},
-    task::JoinSet,
-};
+use tokio::sync::{Semaphore, watch};
 
 use super::{
-    Candidate, Class, DetectionReport, Detector, ModelSpec, View,
+    Class, DetectionReport, Detector, ModelSpec, View,
     batch::{BatchQueue, Next, Request, answer_each},
+    collect::{Reply, collect},
     known::check_health,
     plan_views,
     report::ReportBuilder,
 };
 use crate::{
     cpu::{CoreGate, CpuPool},
-    error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
+    error::{FatalError, PhotoResult},
     geometry::Size,
-    photo::{Photo, RgbView},
+    photo::Photo,
     redact::RedactionPolicy,
     telemetry::Metrics,
 };
@@ -149,27 +147,26 @@ impl DetectorPool {
         let size = photo.upright_size();
         let renditions = photo.renditions();
         let mut report = ReportBuilder::new(size);
-        let mut looks = JoinSet::new();
-        for (index, model) in self.models.iter().enumerate() {
+        let mut looks = Vec::new();
+        for model in &self.models {
             let views = plan_views(size, &model.spec.view_needs(model.min_object_px));
             report.expect(&model.spec, &views, renditions);
-            for (at, view) in views.into_iter().enumerate() {
-                for rendition in 0..renditions {
-                    let (photo, model, cpu) = (Arc::clone(photo), Arc::clone(model), Arc::clone(cpu));
-                    looks.spawn(async move {
-                        let answer = model.look(photo, view, rendition, &cpu).await;
-                        ((index, at * renditions + rendition), answer)
-                    });
-                }
+            let renditions_of = |view| (0..renditions).map(move |rendition| (Arc::clone(model), view, rendition));
+            looks.extend(views.into_iter().flat_map(renditions_of));
+        }
+        let (replies, answers) = collect(looks.len());
+        let feeding = async {
+            for ((model, view, rendition), reply) in looks.into_iter().zip(replies) {
+                model.look(Arc::clone(photo), view, rendition, reply, cpu).await;
             }
-        }
-        // What is left when one fails is given up with the set.
-        while let Some(look) = looks.join_next().await {
-            let ((index, place), answer) =
-                look.map_err(|error| PhotoError::new(Stage::Detect, ErrorCode::InternalError, error.to_string()))?;
-            report.answer(index, place, answer?);
-        }
-        report.finish(policy)
+            std::future::pending().await
+        };
+        // One failure ends the whole; what has not been looked at then is not looked at any more.
+        let answers = tokio::select! {
+            answers = answers.all() => answers?,
+            never = feeding => never,
+        };
+        report.finish(answers, policy)
     }
 }
 
@@ -182,24 +179,25 @@ impl Drop for DetectorPool {
 }
 
 impl Model {
-    async fn look(
-        &self,
-        photo: SharedPhoto,
-        view: View,
-        rendition: usize,
-        cpu: &CpuPool,
-    ) -> PhotoResult<Vec<Candidate>> {
-        let gone = || PhotoError::new(Stage::Detect, ErrorCode::InternalError, "the pipeline ended");
+    /// Have a view cut out and put into the queue, once there is a place for it.
+    async fn look(self: &Arc<Self>, photo: SharedPhoto, view: View, rendition: usize, reply: Reply, cpu: &CpuPool) {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-        let picture: RgbView =
-            cpu.run(move || photo.view(view.crop, view.out, rendition)).await.map_err(|_| gone())??;
-        let (reply, answer) = oneshot::channel();
-        let bucket = (self.bucket)(picture.size);
-        self.queue.push(Request { view: picture, bucket, reply, queued_at: Instant::now(), place });
-        answer.await.map_err(|_| {
-            let detail = format!("model `{}` gave no answer", self.spec.name);
-            PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail)
-        })?
+        let model = Arc::clone(self);
+        cpu.start_work(move || {
+            if !reply.is_wanted() {
+                return;
+            }
+            let picture = photo.view(view.crop, view.out, rendition);
+            // Whoever is told that all views are seen may take the photo for its own.
+            drop(photo);
+            match picture {
+                Ok(view) => {
+                    let bucket = (model.bucket)(view.size);
+                    model.queue.push(Request { view, bucket, reply, queued_at: Instant::now(), place });
+                }
+                Err(error) => reply.give(Err(error)),
+            }
+        });
     }
 }
 
@@ -275,8 +273,7 @@ impl Seat {
         let mut any_failed = false;
         for ((reply, place), answer) in replies.into_iter().zip(answers) {
             any_failed |= answer.is_err();
-            // Given up meanwhile: nobody listens.
-            let _ = reply.send(answer);
+            reply.give(answer);
             drop(place);
         }
         any_failed

@@ -43,7 +43,6 @@ struct Expected {
     facts: ModelFacts,
     /// A view for each answer: several renditions of one view are several answers.
     views: Vec<View>,
-    answers: Vec<Option<Vec<Candidate>>>,
 }
 
 impl ReportBuilder {
@@ -54,32 +53,30 @@ impl ReportBuilder {
     /// The next model has to answer for all of these views, in each of `renditions` ways.
     pub(super) fn expect(&mut self, spec: &ModelSpec, views: &[View], renditions: usize) {
         let views: Vec<View> = views.iter().flat_map(|&view| std::iter::repeat_n(view, renditions)).collect();
-        let answers = vec![None; views.len()];
         let facts = ModelFacts { name: spec.name.clone(), sha256: spec.sha256.clone() };
-        self.models.push(Expected { class: spec.class, facts, views, answers });
+        self.models.push(Expected { class: spec.class, facts, views });
     }
 
-    /// The answer of the model of this index for the view at this place, in view pixels.
-    pub(super) fn answer(&mut self, model: usize, place: usize, found: Vec<Candidate>) {
-        if let Some(answer) = self.models.get_mut(model).and_then(|model| model.answers.get_mut(place)) {
-            *answer = Some(found);
-        }
-    }
-
+    /// The answers of all models for all their views, in view pixels and in the order in which they were expected.
+    ///
     /// # Errors
-    /// `detector_failed` if a class of [`Class::REQUIRED`] was not looked for, or any answer is missing.
-    pub(super) fn finish(self, policy: &RedactionPolicy) -> PhotoResult<DetectionReport> {
+    /// `detector_failed` if a class of [`Class::REQUIRED`] was not looked for, or there are not as many answers as views.
+    pub(super) fn finish(self, answers: Vec<Vec<Candidate>>, policy: &RedactionPolicy) -> PhotoResult<DetectionReport> {
         let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
         for class in Class::REQUIRED {
             if !self.models.iter().any(|model| model.class == class && !model.views.is_empty()) {
                 return Err(failed(format!("no detector for class `{class}`")));
             }
         }
+        let expected: usize = self.models.iter().map(|model| model.views.len()).sum();
+        if answers.len() != expected {
+            return Err(failed(format!("expected answers for {expected} views, found {}", answers.len())));
+        }
+        let mut answers = answers.into_iter();
         let mut report = DetectionReport { detections: Vec::new(), models: Vec::new(), views: ViewFacts::default() };
-        for Expected { class, facts, views, answers } in self.models {
+        for Expected { class, facts, views } in self.models {
             let mut candidates = Vec::new();
-            for (view, answer) in views.iter().zip(answers) {
-                let found = answer.ok_or_else(|| failed(format!("model `{}` did not see every view", facts.name)))?;
+            for (view, found) in views.iter().zip(answers.by_ref()) {
                 candidates.extend(found.into_iter().filter_map(|candidate| to_photo(candidate, view, self.photo)));
                 report.views.count += 1;
                 report.views.megapixels += view.out.pixels() as f64 / 1e6;
@@ -147,29 +144,23 @@ mod tests {
     #[test]
     fn a_report_needs_an_answer_of_every_detector_for_every_view_and_rendition() {
         let classes = [Class::Face, Class::Plate];
-        let (_, wanted) = expecting(&classes);
+        let (builder, wanted) = expecting(&classes);
         assert!(wanted >= 4, "two scales and two renditions");
-        for missing in (0..2 * wanted).map(Some).chain([None]) {
-            let (mut builder, _) = expecting(&classes);
-            for at in (0..2 * wanted).filter(|&at| Some(at) != missing) {
-                let (model, place) = (at / wanted, at % wanted);
-                let view = builder.models[model].views[place];
-                builder.answer(model, place, left_half(&view));
-            }
-            match (missing, builder.finish(&POLICY)) {
-                (Some(_), Err(error)) => assert_eq!(error.code, ErrorCode::DetectorFailed),
-                (None, Ok(report)) => {
-                    assert_eq!((report.models().len(), report.views().count as usize), (2, 2 * wanted));
-                    // Half of every view is half of the photo, in photo pixels.
-                    for found in report.detections() {
-                        assert!((found.area.x1 - 50.0).abs() < 1.0 && (found.area.y1 - 60.0).abs() < 1.0, "{found:?}");
-                    }
-                }
-                (missing, result) => panic!("{missing:?}: {result:?}"),
-            }
+        let answers: Vec<_> = builder.models.iter().flat_map(|model| model.views.iter().map(left_half)).collect();
+        let report = builder.finish(answers.clone(), &POLICY).unwrap();
+        assert_eq!((report.models().len(), report.views().count as usize), (2, 2 * wanted));
+        // Half of every view is half of the photo, in photo pixels.
+        for found in report.detections() {
+            assert!((found.area.x1 - 50.0).abs() < 1.0 && (found.area.y1 - 60.0).abs() < 1.0, "{found:?}");
+        }
+        let code = |classes: &[Class], answers: &[Vec<Candidate>]| {
+            expecting(classes).0.finish(answers.to_vec(), &POLICY).unwrap_err().code
+        };
+        for count in 0..answers.len() {
+            assert_eq!(code(&classes, &answers[..count]), ErrorCode::DetectorFailed);
         }
         for classes in [&[Class::Face][..], &[Class::Plate], &[]] {
-            assert_eq!(expecting(classes).0.finish(&POLICY).unwrap_err().code, ErrorCode::DetectorFailed);
+            assert_eq!(code(classes, &answers[..classes.len() * wanted]), ErrorCode::DetectorFailed);
         }
     }
 }
