@@ -4,6 +4,8 @@
 //! "Nothing found" is therefore an answer, never a gap.
 
 mod centerface;
+mod drawing;
+mod known;
 mod manifest;
 mod merge;
 mod session;
@@ -15,6 +17,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    known::{KnownObject, check_health, known_object},
     manifest::{ChannelOrder, Family, InputSpec, MANIFEST_FILE, Manifest, ModelSpec, VerifiedModel},
     session::{ExecutionProvider, OrtDetector, Runtime},
     views::{View, ViewNeeds, plan_views},
@@ -178,10 +181,29 @@ fn to_photo(candidate: Candidate, view: &View, photo: Size) -> Option<Candidate>
     (area.area() > 0.0).then_some(Candidate { area, score: candidate.score })
 }
 
+/// A model of no file, for tests.
+#[cfg(test)]
+fn fake_spec(class: Class) -> ModelSpec {
+    ModelSpec {
+        name: format!("fake {class}"),
+        class,
+        family: Family::Yunet,
+        file: std::path::PathBuf::new(),
+        sha256: "00".into(),
+        licence: String::new(),
+        source: String::new(),
+        training_data: String::new(),
+        min_score: 0.5,
+        min_object_px: 20.0,
+        tile_px: 640,
+        overlap_px: 96,
+        input: InputSpec { name: String::new(), channels: ChannelOrder::Rgb, pad_multiple: 32, pad_value: 0 },
+        measured: String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::{
         photo::{self, Limits},
@@ -210,23 +232,7 @@ mod tests {
     }
 
     fn armed(class: Class, answers: usize) -> ArmedDetector {
-        let spec = ModelSpec {
-            name: format!("fake {class}"),
-            class,
-            family: Family::Yunet,
-            file: PathBuf::new(),
-            sha256: "00".into(),
-            licence: String::new(),
-            source: String::new(),
-            training_data: String::new(),
-            min_score: 0.5,
-            min_object_px: 20.0,
-            tile_px: 640,
-            overlap_px: 96,
-            input: InputSpec { name: String::new(), channels: ChannelOrder::Rgb, pad_multiple: 32, pad_value: 0 },
-            measured: String::new(),
-        };
-        ArmedDetector { detector: Box::new(Fake { spec, answers }), min_object_px: 20.0 }
+        ArmedDetector { detector: Box::new(Fake { spec: fake_spec(class), answers }), min_object_px: 20.0 }
     }
 
     fn grey_photo() -> Box<dyn Photo> {
