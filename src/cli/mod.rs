@@ -2,6 +2,8 @@
 
 mod check;
 mod config_args;
+#[allow(dead_code, reason = "`redact` does not ask for one yet")]
+mod contact_sheet;
 mod models;
 mod redact;
 mod report;

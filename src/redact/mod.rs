@@ -6,6 +6,7 @@
 mod plan;
 mod receipt;
 mod style;
+mod thumbnail;
 mod verify;
 
 use sha2::{Digest, Sha256};
@@ -16,6 +17,7 @@ pub use self::{
         DetectedRegion, ModelFacts, OutputFacts, RECEIPT_SCHEMA, Receipt, RedactedRegion, SourceFacts, ViewFacts,
     },
     style::{Obscured, Style},
+    thumbnail::thumbnail,
 };
 use crate::{
     detect::DetectionReport,
