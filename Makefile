@@ -23,16 +23,16 @@ test:        ## Set up and run every test
 
 check:       ## Formatting, lints, licences, unused dependencies, docs
 	@scripts/setup.sh --check
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --locked --all-targets --all-features -- -D warnings
 	cargo deny --log-level error check licenses bans sources
 	cargo machete
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 
 fmt:         ## Format the code
-	cargo fmt
+	cargo fmt --all
 
-bench: build ## Speed and memory beside deface, in one run; PHOTOS=dir for your own
+bench: build ## Speed and memory beside deface and other codecs; PHOTOS=dir for your own
 	@scripts/bench.sh $(PHOTOS)
 
 accuracy: build ## Coverage on labelled photos: DATA=dir with the evaluation sets

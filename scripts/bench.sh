@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
-# Speed and memory beside deface 1.5.0, on the same photos in the same run: `make bench`, or `make bench PHOTOS=dir`.
+# `make bench`, or `make bench PHOTOS=dir`, on the same photos in the same run:
+# whole processes beside deface 1.5.0, the JPEG codec beside turbojpeg and the image crate, and every stage by itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/setup.sh --pictures
+scripts/setup.sh --bench
 photos=${1:-}
 if [ -z "$photos" ]; then
     photos=.setup/bench
     .setup/venv/bin/python scripts/make_demo_photos.py --out "$photos" --large
 fi
-if [ ! -x .setup/deface/bin/deface ]; then
-    echo "setup: installing deface 1.5.0, the peer"
-    python3 -m venv .setup/deface
-    .setup/deface/bin/python -m pip install --quiet --disable-pip-version-check deface==1.5.0 onnxruntime==1.31.1
-fi
-exec python3 scripts/bench.py --photos "$photos" --program target/release/obscura --deface .setup/deface/bin/deface
+OBSCURA_BENCH_PHOTOS=$(cd "$photos" && pwd)
+export OBSCURA_BENCH_PHOTOS
+
+cargo build --quiet --locked --release --manifest-path benches/image_peer/Cargo.toml --target-dir target/image_peer
+cargo build --quiet --locked --release --package obscura-benches --benches
+python3 scripts/bench.py --photos "$photos" --program target/release/obscura --deface .setup/deface/bin/deface
+echo
+cargo bench --quiet --locked --package obscura-benches --bench codecs
+echo
+cargo bench --quiet --locked --package obscura-benches --bench stages

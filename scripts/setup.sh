@@ -4,6 +4,7 @@
 #   scripts/setup.sh            ONNX Runtime
 #   scripts/setup.sh --pictures also the pictures of the demo
 #   scripts/setup.sh --tests    also the tools and pictures of the tests
+#   scripts/setup.sh --bench    also what builds the peers of `make bench`
 #   scripts/setup.sh --check    also the tools of `make check`
 #
 # Everything lands in .setup/ (but for system packages and cargo tools) and is kept from run to run.
@@ -116,6 +117,13 @@ setup_fixtures() {
     echo "$stamp" > .setup/fixtures/stamp
 }
 
+setup_deface() {
+    [ -x .setup/deface/bin/deface ] && return
+    say "installing deface 1.5.0, the peer of whole runs"
+    python3 -m venv .setup/deface
+    .setup/deface/bin/python -m pip install --quiet --disable-pip-version-check deface==1.5.0 "onnxruntime==$onnxruntime_version"
+}
+
 # cargo_tool NAME VERSION
 cargo_tool() {
     [ "$(cargo "${1#cargo-}" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)" = "$2" ] && return
@@ -136,6 +144,13 @@ for argument in "$@"; do
             setup_python
             setup_pictures
             setup_fixtures ;;
+        --bench)
+            need cmake cmake
+            # Without it turbojpeg has no SIMD, which would flatter us.
+            [ "$(uname -m)" != x86_64 ] || need nasm nasm
+            setup_python
+            setup_pictures
+            setup_deface ;;
         --check)
             cargo_tool cargo-deny 0.20.2
             cargo_tool cargo-machete 0.9.2 ;;

@@ -6,5 +6,6 @@ mod support;
 mod bad_input;
 mod command_line;
 mod formats;
+mod health;
 mod metadata;
 mod redaction;
