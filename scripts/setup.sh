@@ -109,7 +109,7 @@ PYTHON
 
 setup_fixtures() {
     local stamp
-    stamp=$(cat scripts/make_fixtures.py scripts/requirements.txt | sha256sum)
+    stamp=$(cat scripts/make_fixtures.py scripts/fixture_formats.py scripts/requirements.txt | sha256sum)
     [ "$(cat .setup/fixtures/stamp 2>/dev/null)" = "$stamp" ] && return
     say "drawing test pictures"
     .setup/venv/bin/python scripts/make_fixtures.py --out .setup/fixtures

@@ -105,7 +105,7 @@ fn obscure(
     let mut originals = Vec::with_capacity(regions.len());
     for region in regions {
         let original = photo.view(region.rect.into(), region.rect.size(), 0)?;
-        obscured.push(Obscured::new(region.rect, region.style, region.cells, &original));
+        obscured.push(Obscured::new(region.rect, photo.style(region.style), region.cells, &original));
         originals.push(original);
     }
     photo.obscure(&obscured)?;
