@@ -5,6 +5,7 @@
 #   scripts/setup.sh --pictures also the pictures of the demo
 #   scripts/setup.sh --tests    also the tools and pictures of the tests
 #   scripts/setup.sh --check    also the tools of `make check`
+#   scripts/setup.sh --fuzz     also cargo-fuzz
 #
 # Everything lands in .setup/ (but for system packages and cargo tools) and is kept from run to run.
 set -euo pipefail
@@ -139,6 +140,7 @@ for argument in "$@"; do
         --check)
             cargo_tool cargo-deny 0.20.2
             cargo_tool cargo-machete 0.9.2 ;;
+        --fuzz) cargo_tool cargo-fuzz 0.13.2 ;;
         *) echo "error: unknown argument $argument" >&2; exit 2 ;;
     esac
 done

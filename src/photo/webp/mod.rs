@@ -72,6 +72,8 @@ pub(super) fn encode(
     };
     let mut config = WebPConfig::new().map_err(|()| encode_failed(&"libwebp has no default configuration"))?;
     config.quality = LOSSY_QUALITY;
+    // The deblocking filter would draw the surroundings of a region into it. So fine a quality has no use for it.
+    config.filter_strength = 0;
     if bitstream == Bitstream::Lossless {
         config.lossless = 1;
         (config.quality, config.method) = LOSSLESS_EFFORT;
