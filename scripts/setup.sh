@@ -113,6 +113,8 @@ setup_fixtures() {
     stamp=$(cat scripts/make_fixtures.py scripts/fixture_formats.py scripts/requirements.txt | sha256sum)
     [ "$(cat .setup/fixtures/stamp 2>/dev/null)" = "$stamp" ] && return
     say "drawing test pictures"
+    # Pictures that are drawn no more would still be tested.
+    rm -rf .setup/fixtures
     .setup/venv/bin/python scripts/make_fixtures.py --out .setup/fixtures
     echo "$stamp" > .setup/fixtures/stamp
 }

@@ -43,6 +43,9 @@ fn checked<'a>(bytes: &'a [u8], limits: &Limits) -> PhotoResult<(BmpDecoder<Curs
         // The coding may leave the rest of a row or picture out, but no program that stores photos does.
         None => size.pixels() * 2 / MAX_RUN_PX,
     };
+    if coded_end(bytes).is_some_and(|end| end > available) {
+        return Err(corrupt("the file ends before its pixels do"));
+    }
     if needed > available {
         return Err(corrupt(format!("the header promises {needed} bytes of pixels, the file has {available}")));
     }
@@ -57,6 +60,13 @@ fn bits_a_pixel(bytes: &[u8]) -> Option<u16> {
         12 => field(24),
         _ => field(28).filter(|_| !matches!(field(30), Some(1 | 2))),
     }
+}
+
+/// Where the run-length coded pixels end, if the file says so. The decoder stops at the last row, with or without the
+/// mark of the end.
+fn coded_end(bytes: &[u8]) -> Option<u64> {
+    let field = |at: usize| Some(u64::from(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)));
+    if bits_a_pixel(bytes).is_some() { None } else { Some(field(10)? + field(34)?) }
 }
 
 /// Programs that know no transparency leave its bits zero: such a picture is shown opaque, as browsers do.

@@ -85,6 +85,14 @@ pub trait Photo: Send + Sync {
     /// # Errors
     /// `encode_failed`.
     fn encode(&self) -> PhotoResult<Vec<u8>>;
+
+    /// Whether the photo can be encoded more finely, for when coding noise alone failed verification.
+    fn can_refine(&self) -> bool {
+        false
+    }
+
+    /// Encode more finely from now on, if possible.
+    fn refine(&mut self) {}
 }
 
 /// Read the header and check it against `limits`. Allocates nothing of the photo's size.

@@ -83,7 +83,7 @@ impl Raster {
 pub(super) enum Coding {
     Jpeg(jpeg::JpegCoding),
     Png,
-    Webp(webp::Bitstream),
+    Webp(webp::WebpCoding),
     Bmp,
     Tiff,
     Gif(gif::GifCoding),
@@ -174,10 +174,20 @@ impl Photo for PixelPhoto {
         match &self.coding {
             Coding::Jpeg(coding) => jpeg::encode(&self.raster, coding, exif, self.icc.as_deref()),
             Coding::Png => png::encode(&self.raster, exif, self.icc.clone()),
-            Coding::Webp(bitstream) => webp::encode(&self.raster, *bitstream, self.orientation, self.icc.as_deref()),
+            Coding::Webp(coding) => webp::encode(&self.raster, *coding, self.orientation, self.icc.as_deref()),
             Coding::Bmp => bmp::encode(&self.raster),
             Coding::Tiff => tiff::encode(&self.raster, self.orientation, self.icc.as_deref()),
             Coding::Gif(coding) => gif::encode(&self.raster, coding),
+        }
+    }
+
+    fn can_refine(&self) -> bool {
+        matches!(&self.coding, Coding::Webp(coding) if coding.finer().is_some())
+    }
+
+    fn refine(&mut self) {
+        if let Coding::Webp(coding) = &mut self.coding {
+            *coding = coding.finer().unwrap_or(*coding);
         }
     }
 }

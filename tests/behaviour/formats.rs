@@ -70,12 +70,13 @@ fn every_readable_picture_of_a_lossless_format_keeps_its_pixels_and_transparency
         ("tiff/unused_sample.tif", "tiff/plain.tif"),
         ("tiff/white_is_zero.tif", "tiff/grey.tif"),
     ];
-    for (folder, least) in [("png", 11), ("bmp", 14), ("tiff", 29), ("gif", 8), ("webp", 10)] {
+    for (folder, least) in [("png", 11), ("bmp", 13), ("tiff", 29), ("gif", 7), ("webp", 10)] {
         let bench = Bench::new();
         let mut readable = put_readable(&bench, folder);
         let run = bench.redact(&NOTHING_FOUND);
         assert_eq!(run.code, 0, "{:?} {}", run.lines, run.stderr);
-        readable.retain(|path| !is_lossy(path));
+        // Pillow fills the rest of the screen with the background colour; see a test of its own below.
+        readable.retain(|path| !is_lossy(path) && name_of(path) != "frame_in_screen.gif");
         assert!(readable.len() >= least, "{} of {folder}", readable.len());
         let sources: Vec<PathBuf> = readable
             .iter()
@@ -88,7 +89,9 @@ fn every_readable_picture_of_a_lossless_format_keeps_its_pixels_and_transparency
         for ((source, output), path) in pillow(&sources).iter().zip(pillow(&outputs)).zip(&readable) {
             let name = name_of(path);
             assert_eq!(source.dimensions(), output.dimensions(), "{name}");
-            let limit = if name.starts_with("associated") { 1 } else { 0 };
+            // Pillow cuts where we round: 16 bits, 5 and 6 bits, colour divided by alpha.
+            let rounded = ["16.", "rgb555", "rgb565", "associated"].iter().any(|part| name.contains(part));
+            let limit = u8::from(rounded);
             for (a, b) in source.pixels().zip(output.pixels()) {
                 let hidden = a.0[3] == 0 && b.0[3] == 0;
                 let close = a.0.iter().zip(b.0).all(|(&a, b)| a.abs_diff(b) <= limit);
@@ -140,10 +143,13 @@ fn what_a_frame_does_not_cover_of_its_screen_is_transparent() {
     let bench = Bench::new();
     bench.copy("gif/frame_in_screen.gif");
     assert_eq!(bench.redact(&NOTHING_FOUND).code, 0);
-    let picture = &pillow(&[bench.output().join("frame_in_screen.gif")])[0];
+    let [frame, picture] = &pillow(&[fixture("gif/plain.gif"), bench.output().join("frame_in_screen.gif")])[..] else {
+        panic!("expected two pictures")
+    };
     assert_eq!(picture.dimensions(), (150, 120));
     for (x, y, pixel) in picture.enumerate_pixels() {
-        assert_eq!(pixel.0[3] > 0, x < 101 && y < 83, "at {x}, {y}");
+        let covered = x < frame.width() && y < frame.height();
+        assert!(if covered { pixel == frame.get_pixel(x, y) } else { pixel.0[3] == 0 }, "at {x}, {y}");
     }
 }
 

@@ -205,7 +205,7 @@ for path in sys.argv[1:]:
     let output = Command::new(python).args(["-c", SCRIPT]).args(paths).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut rest = &output.stdout[..];
-    let mut side = |rest: &mut &[u8]| -> u32 {
+    let side = |rest: &mut &[u8]| -> u32 {
         let end = rest.iter().position(|&byte| byte == b' ').unwrap();
         let (number, after) = rest.split_at(end);
         *rest = &after[1..];

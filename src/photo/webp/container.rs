@@ -18,7 +18,7 @@ const IS_ANIMATED: u8 = 0x02;
 
 /// The two ways to code the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::photo) enum Bitstream {
+pub(super) enum Bitstream {
     Lossy,
     Lossless,
 }
@@ -192,7 +192,7 @@ mod tests {
 
     fn picture(alpha: u32) -> Vec<u8> {
         let mut picture = vec![0x2F];
-        picture.extend((299 | 199 << 14 | alpha << 28).to_le_bytes());
+        picture.extend((0x12B | 0xC7 << 14 | alpha << 28).to_le_bytes());
         picture.extend(b"odd");
         picture.push(7);
         picture

@@ -7,31 +7,43 @@ use std::io::Cursor;
 use image::codecs::webp::WebPDecoder;
 use webp::{Encoder, PixelLayout, WebPConfig};
 
-pub(super) use self::container::Bitstream;
-use self::container::{Parts, walk};
+use self::container::{Bitstream, Parts, walk};
 use super::{
     Format, Limits, Orientation, PhotoHeader, encode_failed, library, metadata,
     pixel::{Coding, Layout, PixelPhoto, Raster},
 };
 use crate::{error::PhotoResult, geometry::Size};
 
-/// Quality of a lossy picture (libwebp's scale). Regions are verified on what comes out, so it must not be coarse; the
-/// source's own quality cannot be kept as for JPEG because prediction makes every generation another picture.
-const LOSSY_QUALITY: f32 = 90.0;
+/// Qualities of a lossy picture (libwebp's scale), the next where verification failed on the one before: in a small
+/// region, coding noise can resemble what was there by chance, about once in 400 photos at the first. The source's own
+/// quality cannot be kept as for JPEG, because prediction makes every generation another picture.
+const LOSSY_QUALITIES: [f32; 3] = [90.0, 96.0, 100.0];
 /// Effort of lossless coding, as quality and method of libwebp: more takes several times longer for 1 or 2 % less.
 const LOSSLESS_EFFORT: (f32, i32) = (20.0, 1);
 /// Lossy pictures are predicted and filtered by macroblock (RFC 6386, 2), colour at half resolution.
 const MACROBLOCK_PX: u32 = 16;
 
+/// How the output is coded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WebpCoding {
+    bitstream: Bitstream,
+    /// Index into the qualities of a lossy picture.
+    quality: usize,
+}
+
+impl WebpCoding {
+    pub(super) fn finer(self) -> Option<Self> {
+        let quality = self.quality + 1;
+        (self.bitstream == Bitstream::Lossy && quality < LOSSY_QUALITIES.len()).then_some(Self { quality, ..self })
+    }
+}
+
 pub(super) fn read_header(bytes: &[u8], limits: &Limits) -> PhotoResult<PhotoHeader> {
     let parts = walk(bytes)?;
     limits.check_size(parts.size)?;
-    // Planes or packed pixels of the decoder beside the result, and the transparency of a lossy picture beside both.
-    let bytes_per_pixel = match (parts.bitstream, parts.has_alpha) {
-        (Bitstream::Lossy, false) => 5,
-        (Bitstream::Lossy, true) => 11,
-        (Bitstream::Lossless, _) => 8,
-    };
+    // Planes or packed pixels of the decoder beside the result, and the transparency of a lossy picture beside both. A
+    // lossy picture is kept until what was made of it is verified.
+    let bytes_per_pixel = if parts.bitstream == Bitstream::Lossy && parts.has_alpha { 15 } else { 8 };
     Ok(PhotoHeader {
         format: Format::Webp,
         upright: parts.orientation.turn_size(parts.size),
@@ -55,13 +67,13 @@ pub(super) fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<PixelPhoto> {
         orientation: parts.orientation,
         icc: parts.icc.and_then(|icc| metadata::rebuild_icc(icc, false)),
         block,
-        coding: Coding::Webp(parts.bitstream),
+        coding: Coding::Webp(WebpCoding { bitstream: parts.bitstream, quality: 0 }),
     })
 }
 
 pub(super) fn encode(
     raster: &Raster,
-    bitstream: Bitstream,
+    coding: WebpCoding,
     orientation: Orientation,
     icc: Option<&[u8]>,
 ) -> PhotoResult<Vec<u8>> {
@@ -71,10 +83,10 @@ pub(super) fn encode(
         Layout::Grey | Layout::GreyAlpha => return Err(encode_failed(&"WebP has no grey pictures")),
     };
     let mut config = WebPConfig::new().map_err(|()| encode_failed(&"libwebp has no default configuration"))?;
-    config.quality = LOSSY_QUALITY;
+    config.quality = LOSSY_QUALITIES[coding.quality];
     // The deblocking filter would draw the surroundings of a region into it. So fine a quality has no use for it.
     config.filter_strength = 0;
-    if bitstream == Bitstream::Lossless {
+    if coding.bitstream == Bitstream::Lossless {
         config.lossless = 1;
         (config.quality, config.method) = LOSSLESS_EFFORT;
         // Without this, colour under full transparency would be replaced.
