@@ -215,9 +215,9 @@ def write_gifs(out: pathlib.Path, street) -> None:
 
 
 def save_as(picture: Image.Image, path: pathlib.Path, **options) -> None:
-    """Save lossless WebP as `*_lossless.webp`, GIF with the best palette Pillow has, the rest as the name says."""
+    """Save lossless WebP as `*_lossless.webp`, GIF with a full palette of its own, the rest as the name says."""
     if path.suffix == ".gif":
-        picture = picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+        picture = picture.quantize(256)
     if path.suffix in (".jpg", ".webp") and not path.stem.endswith("lossless"):
         options = {"quality": 92} | options
     if path.stem.endswith("lossless"):

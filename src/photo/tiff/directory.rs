@@ -21,8 +21,9 @@ const DNG_VERSION: u16 = 50706;
 const COLOUR_FILTER_ARRAY: u16 = 33422;
 /// Canon's second signature, behind the header.
 const CR2_MARK: &[u8] = b"CR";
-/// Bit of NewSubfileType: a smaller version of another picture of the file.
+/// Bit of NewSubfileType, and value of the older SubfileType: a smaller version of another picture of the file.
 const IS_REDUCED: u64 = 1;
+const IS_REDUCED_OLD: u64 = 2;
 /// No coding of TIFF 6.0 packs more tightly; LZW does best, with 4096 entries of 12 bits.
 const MAX_RATIO: u64 = 4096;
 /// A tile is not wider than this without good reason, and the decoder takes memory for a row of one.
@@ -133,8 +134,10 @@ impl<'a> Directory<'a> {
 
 fn refuse_raw(decoder: &mut Decoder<Cursor<&[u8]>>) -> PhotoResult<()> {
     let kind: Option<u64> = tag(decoder, Tag::NewSubfileType)?;
+    let old_kind: Option<u64> = tag(decoder, Tag::SubfileType)?;
     let has = |decoder: &mut Decoder<_>, number: Tag| matches!(decoder.find_tag(number), Ok(Some(_)) | Err(_));
     if kind.unwrap_or(0) & IS_REDUCED != 0
+        || old_kind == Some(IS_REDUCED_OLD)
         || has(decoder, Tag::SubIfd)
         || has(decoder, Tag::Unknown(DNG_VERSION))
         || has(decoder, Tag::Unknown(COLOUR_FILTER_ARRAY))

@@ -89,7 +89,7 @@ pub(super) fn walk(bytes: &[u8]) -> PhotoResult<Parts<'_>> {
         picture,
         alpha,
         icc: icc.filter(|_| canvas.is_some()),
-        orientation: exif.map_or(Orientation::Upright, exif_orientation),
+        orientation: exif.filter(|_| canvas.is_some()).map_or(Orientation::Upright, exif_orientation),
     })
 }
 
