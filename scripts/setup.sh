@@ -6,6 +6,7 @@
 #   scripts/setup.sh --tests    also the tools and pictures of the tests
 #   scripts/setup.sh --bench    also what builds the peers of `make bench`
 #   scripts/setup.sh --check    also the tools of `make check`
+#   scripts/setup.sh --fuzz     also cargo-fuzz
 #
 # Everything lands in .setup/ (but for system packages and cargo tools) and is kept from run to run.
 set -euo pipefail
@@ -110,9 +111,11 @@ PYTHON
 
 setup_fixtures() {
     local stamp
-    stamp=$(cat scripts/make_fixtures.py scripts/requirements.txt | sha256sum)
+    stamp=$(cat scripts/make_fixtures.py scripts/fixture_formats.py scripts/requirements.txt | sha256sum)
     [ "$(cat .setup/fixtures/stamp 2>/dev/null)" = "$stamp" ] && return
     say "drawing test pictures"
+    # Pictures that are drawn no more would still be tested.
+    rm -rf .setup/fixtures
     .setup/venv/bin/python scripts/make_fixtures.py --out .setup/fixtures
     echo "$stamp" > .setup/fixtures/stamp
 }
@@ -154,6 +157,7 @@ for argument in "$@"; do
         --check)
             cargo_tool cargo-deny 0.20.2
             cargo_tool cargo-machete 0.9.2 ;;
+        --fuzz) cargo_tool cargo-fuzz 0.13.2 ;;
         *) echo "error: unknown argument $argument" >&2; exit 2 ;;
     esac
 done

@@ -149,7 +149,7 @@ impl ErrorCode {
             Self::LinkOutsideInput => "name the link's target itself as an input if it should be redacted",
             Self::EmptyFile => "the upload was probably interrupted; upload it again",
             Self::EncodedTooLarge => "raise `limits.max_encoded_mib` if such files are expected",
-            Self::UnsupportedFormat => "convert it to JPEG or PNG first",
+            Self::UnsupportedFormat => "convert it to JPEG or PNG first, with 8 bits a sample",
             Self::UnsupportedJpeg => "convert it to a baseline or progressive 8-bit JPEG first, e.g. with `jpegtran`",
             Self::MultiFrameUnsupported => "export the frames as single pictures",
             Self::DimensionsTooLarge => {

@@ -5,13 +5,18 @@
 //! [`open`] promises that limits are checked before anything of the photo's size is allocated, that the format is told
 //! from the bytes and never from a name, and that a decoder's panic becomes `corrupt_image`.
 
+mod bmp;
+mod gif;
 mod jpeg;
+mod library;
 mod limits;
 mod metadata;
 mod orientation;
 mod pixel;
 mod png;
 mod sniff;
+mod tiff;
+mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -25,7 +30,7 @@ pub use self::{
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     geometry::{BoxF, Rect, Size},
-    redact::Obscured,
+    redact::{Obscured, Style},
 };
 
 /// An RGB picture in memory: `size.width * size.height * 3` bytes, rows from the top.
@@ -65,6 +70,10 @@ pub trait Photo: Send + Sync {
     /// pixels around it: whole coding blocks for a JPEG, `rect` itself elsewhere.
     fn align(&self, rect: Rect) -> Rect;
 
+    /// The style in which this photo can show a region that should have `style`: another one only where the format has
+    /// no room for its colours.
+    fn style(&self, style: Style) -> Style;
+
     /// Replace the pixels of every region (upright pixels), in order, and make it opaque.
     ///
     /// # Errors
@@ -76,6 +85,14 @@ pub trait Photo: Send + Sync {
     /// # Errors
     /// `encode_failed`.
     fn encode(&self) -> PhotoResult<Vec<u8>>;
+
+    /// Whether the photo can be encoded more finely, for when coding noise alone failed verification.
+    fn can_refine(&self) -> bool {
+        false
+    }
+
+    /// Encode more finely from now on, if possible.
+    fn refine(&mut self) {}
 }
 
 /// Read the header and check it against `limits`. Allocates nothing of the photo's size.
@@ -88,6 +105,10 @@ pub fn read_header(bytes: &[u8], limits: &Limits) -> PhotoResult<PhotoHeader> {
     guarded(|| match sniff(bytes)? {
         Format::Jpeg => jpeg::read_header(bytes, limits),
         Format::Png => png::read_header(bytes, limits),
+        Format::Webp => webp::read_header(bytes, limits),
+        Format::Bmp => bmp::read_header(bytes, limits),
+        Format::Tiff => tiff::read_header(bytes, limits),
+        Format::Gif => gif::read_header(bytes, limits),
     })
 }
 
@@ -98,10 +119,15 @@ pub fn read_header(bytes: &[u8], limits: &Limits) -> PhotoResult<PhotoHeader> {
 pub fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<Box<dyn Photo>> {
     limits.check_encoded(bytes.len() as u64)?;
     guarded(|| {
-        Ok(match sniff(bytes)? {
-            Format::Jpeg => Box::new(jpeg::open(bytes, limits)?) as Box<dyn Photo>,
-            Format::Png => Box::new(png::open(bytes, limits)?),
-        })
+        let photo = match sniff(bytes)? {
+            Format::Jpeg => jpeg::open(bytes, limits)?,
+            Format::Png => png::open(bytes, limits)?,
+            Format::Webp => webp::open(bytes, limits)?,
+            Format::Bmp => bmp::open(bytes, limits)?,
+            Format::Tiff => tiff::open(bytes, limits)?,
+            Format::Gif => gif::open(bytes, limits)?,
+        };
+        Ok(Box::new(photo) as Box<dyn Photo>)
     })
 }
 
@@ -112,6 +138,20 @@ fn guarded<T>(work: impl FnOnce() -> PhotoResult<T>) -> PhotoResult<T> {
 
 fn corrupt(detail: impl Into<String>) -> PhotoError {
     PhotoError::new(Stage::Open, ErrorCode::CorruptImage, detail)
+}
+
+/// A file that is sound, but of a kind that Obscura does not read.
+fn unsupported(detail: impl Into<String>) -> PhotoError {
+    PhotoError::new(Stage::Open, ErrorCode::UnsupportedFormat, detail)
+}
+
+fn several_frames(found: &str) -> PhotoError {
+    let detail = format!("expected one picture, found {found}");
+    PhotoError::new(Stage::Open, ErrorCode::MultiFrameUnsupported, detail)
+}
+
+fn encode_failed(error: &dyn std::fmt::Display) -> PhotoError {
+    PhotoError::new(Stage::Encode, ErrorCode::EncodeFailed, error.to_string())
 }
 
 #[cfg(test)]

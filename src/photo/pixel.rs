@@ -2,11 +2,11 @@
 
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef};
 
-use super::{Orientation, Photo, RgbView, jpeg, metadata, png};
+use super::{Orientation, Photo, RgbView, bmp, gif, jpeg, metadata, png, tiff, webp};
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     geometry::{BoxF, Rect, Size},
-    redact::Obscured,
+    redact::{Obscured, Style},
 };
 
 /// Meaning and number of the samples of a pixel.
@@ -28,7 +28,11 @@ impl Layout {
         }
     }
 
-    fn has_alpha(self) -> bool {
+    pub(super) fn is_grey(self) -> bool {
+        matches!(self, Self::Grey | Self::GreyAlpha)
+    }
+
+    pub(super) fn has_alpha(self) -> bool {
         matches!(self, Self::GreyAlpha | Self::Rgba)
     }
 
@@ -79,6 +83,10 @@ impl Raster {
 pub(super) enum Coding {
     Jpeg(jpeg::JpegCoding),
     Png,
+    Webp(webp::WebpCoding),
+    Bmp,
+    Tiff,
+    Gif(gif::GifCoding),
 }
 
 /// A decoded photo in its stored orientation.
@@ -129,6 +137,14 @@ impl Photo for PixelPhoto {
         upright_rect(self.orientation, upright, Rect { x, y, width: right - x, height: bottom - y })
     }
 
+    fn style(&self, style: Style) -> Style {
+        match (&self.coding, style) {
+            // A blend would take more colours than a palette has, and from the rest of the picture.
+            (Coding::Gif(_), Style::Blur) => Style::Mosaic,
+            _ => style,
+        }
+    }
+
     fn obscure(&mut self, regions: &[Obscured]) -> PhotoResult<()> {
         let upright = self.upright_size();
         let channels = self.raster.layout.channels();
@@ -146,6 +162,9 @@ impl Photo for PixelPhoto {
                     write_pixel(self.raster.layout, &mut self.raster.data[at..at + channels], colour);
                 }
             }
+            if let Coding::Gif(coding) = &mut self.coding {
+                coding.keep(region.colours());
+            }
         }
         Ok(())
     }
@@ -155,6 +174,20 @@ impl Photo for PixelPhoto {
         match &self.coding {
             Coding::Jpeg(coding) => jpeg::encode(&self.raster, coding, exif, self.icc.as_deref()),
             Coding::Png => png::encode(&self.raster, exif, self.icc.clone()),
+            Coding::Webp(coding) => webp::encode(&self.raster, *coding, self.orientation, self.icc.as_deref()),
+            Coding::Bmp => bmp::encode(&self.raster),
+            Coding::Tiff => tiff::encode(&self.raster, self.orientation, self.icc.as_deref()),
+            Coding::Gif(coding) => gif::encode(&self.raster, coding),
+        }
+    }
+
+    fn can_refine(&self) -> bool {
+        matches!(&self.coding, Coding::Webp(coding) if coding.finer().is_some())
+    }
+
+    fn refine(&mut self) {
+        if let Coding::Webp(coding) = &mut self.coding {
+            *coding = coding.finer().unwrap_or(*coding);
         }
     }
 }

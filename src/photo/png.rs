@@ -3,21 +3,18 @@
 use std::io::Cursor;
 
 use image::{
-    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, Limits as DecoderLimits,
+    ImageDecoder, ImageEncoder, Limits as DecoderLimits,
     codecs::png::{CompressionType, FilterType, PngDecoder, PngEncoder},
 };
 
 use super::{
-    Format, Limits, Orientation, PhotoHeader, corrupt, metadata,
-    pixel::{Coding, Layout, PixelPhoto, Raster},
+    Format, Limits, Orientation, PhotoHeader, corrupt, encode_failed,
+    library::{self, DECODER_EXTRA_BYTES},
+    metadata,
+    pixel::{Coding, PixelPhoto, Raster},
+    several_frames,
 };
-use crate::{
-    error::{ErrorCode, PhotoError, PhotoResult, Stage},
-    geometry::Size,
-};
-
-/// Memory that a decoder may take beside the picture: profile, palette, one row.
-const DECODER_EXTRA_BYTES: u64 = 16 << 20;
+use crate::{error::PhotoResult, geometry::Size};
 
 pub(super) fn read_header(bytes: &[u8], limits: &Limits) -> PhotoResult<PhotoHeader> {
     let size = checked_size(bytes, limits)?;
@@ -35,29 +32,15 @@ pub(super) fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<PixelPhoto> {
     let size = checked_size(bytes, limits)?;
     let mut decoder_limits = DecoderLimits::no_limits();
     decoder_limits.max_alloc = Some(size.pixels() * 8 + DECODER_EXTRA_BYTES);
-    let broken = |error: image::ImageError| corrupt(format!("the decoder says: {error}"));
-    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), decoder_limits).map_err(broken)?;
-    if decoder.is_apng().map_err(broken)? {
-        let detail = "expected one picture, found an animation";
-        return Err(PhotoError::new(Stage::Open, ErrorCode::MultiFrameUnsupported, detail));
+    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), decoder_limits).map_err(library::refused)?;
+    if decoder.is_apng().map_err(library::refused)? {
+        return Err(several_frames("an animation"));
     }
     let icc = decoder.icc_profile().ok().flatten();
-    let picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
-    let (layout, data) = match picture {
-        DynamicImage::ImageLuma8(p) => (Layout::Grey, p.into_raw()),
-        DynamicImage::ImageLumaA8(p) => (Layout::GreyAlpha, p.into_raw()),
-        DynamicImage::ImageRgb8(p) => (Layout::Rgb, p.into_raw()),
-        DynamicImage::ImageRgba8(p) => (Layout::Rgba, p.into_raw()),
-        DynamicImage::ImageLuma16(_) => (Layout::Grey, picture.into_luma8().into_raw()),
-        DynamicImage::ImageLumaA16(_) => (Layout::GreyAlpha, picture.into_luma_alpha8().into_raw()),
-        DynamicImage::ImageRgb16(_) => (Layout::Rgb, picture.into_rgb8().into_raw()),
-        other => (Layout::Rgba, other.into_rgba8().into_raw()),
-    };
-    let mut raster = Raster::new(size, layout, data)
-        .ok_or_else(|| corrupt("the decoder returned another size than the header's"))?;
+    let mut raster = library::decode(decoder, size)?;
     raster.clear_hidden_colour();
     Ok(PixelPhoto {
-        icc: icc.and_then(|icc| metadata::rebuild_icc(&icc, matches!(layout, Layout::Grey | Layout::GreyAlpha))),
+        icc: icc.and_then(|icc| metadata::rebuild_icc(&icc, raster.layout.is_grey())),
         raster,
         orientation: exif_orientation(bytes),
         block: Size::new(1, 1),
@@ -101,22 +84,17 @@ fn exif_orientation(bytes: &[u8]) -> Orientation {
 }
 
 pub(super) fn encode(raster: &Raster, exif: Option<Vec<u8>>, icc: Option<Vec<u8>>) -> PhotoResult<Vec<u8>> {
-    let failed =
-        |error: &dyn std::fmt::Display| PhotoError::new(Stage::Encode, ErrorCode::EncodeFailed, error.to_string());
     let mut bytes = Vec::new();
     let mut encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive);
     if let Some(exif) = exif {
-        encoder.set_exif_metadata(exif).map_err(|error| failed(&error))?;
+        encoder.set_exif_metadata(exif).map_err(|error| encode_failed(&error))?;
     }
     if let Some(icc) = icc {
-        encoder.set_icc_profile(icc).map_err(|error| failed(&error))?;
+        encoder.set_icc_profile(icc).map_err(|error| encode_failed(&error))?;
     }
-    let colour = match raster.layout {
-        Layout::Grey => ExtendedColorType::L8,
-        Layout::GreyAlpha => ExtendedColorType::La8,
-        Layout::Rgb => ExtendedColorType::Rgb8,
-        Layout::Rgba => ExtendedColorType::Rgba8,
-    };
-    encoder.write_image(&raster.data, raster.size.width, raster.size.height, colour).map_err(|error| failed(&error))?;
+    let colour = library::colour_type(raster.layout);
+    encoder
+        .write_image(&raster.data, raster.size.width, raster.size.height, colour)
+        .map_err(|error| encode_failed(&error))?;
     Ok(bytes)
 }

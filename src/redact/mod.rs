@@ -21,7 +21,7 @@ pub use self::{
 };
 use crate::{
     detect::DetectionReport,
-    error::{PhotoResult, Stage},
+    error::{ErrorCode, PhotoResult, Stage},
     photo::{self, Limits, Photo},
     pipeline::StageClock,
 };
@@ -65,14 +65,7 @@ pub fn redact(
 ) -> PhotoResult<RedactedPhoto> {
     let upright = photo.upright_size();
     let evidence = clock.run(Stage::Redact, || obscure(photo.as_mut(), report, policy))?;
-    let bytes = clock.run(Stage::Encode, || photo.encode())?;
-    // The original pixels are not needed any more; verification decodes a photo of the same size.
-    drop(photo);
-    clock.run(Stage::Verify, || {
-        let unlimited = Limits { max_encoded_bytes: u64::MAX, ..*limits };
-        let published = photo::open(&bytes, &unlimited).map_err(|error| error.at(Stage::Verify))?;
-        verify::verify(published.as_ref(), upright, &evidence)
-    })?;
+    let bytes = encode_verified(photo, &evidence, limits, clock)?;
     let receipt = Receipt {
         schema: RECEIPT_SCHEMA,
         pipeline: pipeline.to_owned(),
@@ -97,6 +90,34 @@ pub fn redact(
     Ok(RedactedPhoto { bytes, receipt })
 }
 
+/// Encode, and open what came out to verify it; once more, and finer, where that failed and the format has a finer way.
+fn encode_verified(
+    mut photo: Box<dyn Photo>,
+    evidence: &[verify::Evidence],
+    limits: &Limits,
+    clock: &mut StageClock,
+) -> PhotoResult<Vec<u8>> {
+    let upright = photo.upright_size();
+    let unlimited = Limits { max_encoded_bytes: u64::MAX, ..*limits };
+    loop {
+        let bytes = clock.run(Stage::Encode, || photo.encode())?;
+        // Otherwise the pixels are not needed any more; verification decodes a photo of the same size.
+        let kept = photo.can_refine().then_some(photo);
+        let verified = clock.run(Stage::Verify, || {
+            let published = photo::open(&bytes, &unlimited).map_err(|error| error.at(Stage::Verify))?;
+            verify::verify(published.as_ref(), upright, evidence)
+        });
+        match (verified, kept) {
+            (Ok(()), _) => return Ok(bytes),
+            (Err(error), Some(mut coarse)) if error.code == ErrorCode::VerifyFailed => {
+                coarse.refine();
+                photo = coarse;
+            }
+            (Err(error), _) => return Err(error),
+        }
+    }
+}
+
 /// Paint every region. Cells are taken from the photo as it came, so that no region restores what another removed.
 fn obscure(
     photo: &mut dyn Photo,
@@ -108,7 +129,7 @@ fn obscure(
     let mut originals = Vec::with_capacity(regions.len());
     for region in regions {
         let original = photo.view(region.rect.into(), region.rect.size(), 0)?;
-        obscured.push(Obscured::new(region.rect, region.style, region.cells, &original));
+        obscured.push(Obscured::new(region.rect, photo.style(region.style), region.cells, &original));
         originals.push(original);
     }
     photo.obscure(&obscured)?;

@@ -61,6 +61,12 @@ impl Obscured {
         })
     }
 
+    /// The cells' colours, row by row. A blur shows blends of them too.
+    #[must_use]
+    pub fn colours(&self) -> &[[u8; 3]] {
+        &self.colours
+    }
+
     /// The colour at (`x`, `y`), counted from the region's corner.
     #[must_use]
     pub fn colour_at(&self, x: u32, y: u32) -> [u8; 3] {

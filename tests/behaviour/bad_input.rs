@@ -48,7 +48,23 @@ fn junk_is_quarantined_and_the_rest_goes_on() {
 #[test]
 fn a_cut_off_file_is_never_published() {
     let bench = Bench::new();
-    let sources = ["people/scene.jpg", "jpeg/progressive.jpg", "jpeg/restart.jpg", "png/rgb.png"];
+    let sources = [
+        "people/scene.jpg",
+        "jpeg/progressive.jpg",
+        "jpeg/restart.jpg",
+        "png/rgb.png",
+        "webp/lossy_alpha.webp",
+        "webp/lossless.webp",
+        "bmp/rgb.bmp",
+        "bmp/rle8.bmp",
+        "tiff/plain.tif",
+        "tiff/packbits.tif",
+        "tiff/lzw.tif",
+        "tiff/deflate.tif",
+        "tiff/big_endian.tif",
+        "gif/plain.gif",
+        "gif/interlaced.gif",
+    ];
     let mut names = Vec::new();
     for source in sources {
         let bytes = fs::read(fixture(source)).unwrap();

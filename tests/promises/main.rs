@@ -5,4 +5,5 @@ mod support;
 
 mod attack;
 mod faults;
+mod mutations;
 mod places;

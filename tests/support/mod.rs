@@ -189,6 +189,39 @@ pub fn djpeg(path: &Path) -> RgbView {
     parse_ppm(&output.stdout)
 }
 
+/// Decode pictures with Pillow: an opinion from outside on every other format. Stored orientation, straight alpha.
+pub fn pillow(paths: &[PathBuf]) -> Vec<image::RgbaImage> {
+    const SCRIPT: &str = "
+import sys
+from PIL import Image
+for path in sys.argv[1:]:
+    picture = Image.open(path)
+    if picture.mode == 'I;16':
+        picture = picture.point(lambda v: v / 257).convert('L')
+    picture = picture.convert('RGBA')
+    sys.stdout.buffer.write(b'%d %d ' % picture.size + picture.tobytes())
+";
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".setup/venv/bin/python");
+    let output = Command::new(python).args(["-c", SCRIPT]).args(paths).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut rest = &output.stdout[..];
+    let side = |rest: &mut &[u8]| -> u32 {
+        let end = rest.iter().position(|&byte| byte == b' ').unwrap();
+        let (number, after) = rest.split_at(end);
+        *rest = &after[1..];
+        std::str::from_utf8(number).unwrap().parse().unwrap()
+    };
+    paths
+        .iter()
+        .map(|_| {
+            let (width, height) = (side(&mut rest), side(&mut rest));
+            let (pixels, after) = rest.split_at(width as usize * height as usize * 4);
+            rest = after;
+            image::RgbaImage::from_raw(width, height, pixels.to_vec()).unwrap()
+        })
+        .collect()
+}
+
 fn parse_ppm(bytes: &[u8]) -> RgbView {
     let mut at = 0;
     let mut fields = Vec::new();

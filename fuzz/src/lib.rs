@@ -1,0 +1,95 @@
+//! What every photo format promises on any bytes, for the fuzz targets.
+
+use std::panic;
+
+use obscura::{
+    error::ErrorCode,
+    geometry::{Rect, Size},
+    photo::{Format, Limits, Photo, RgbView, open, read_header, sniff},
+    redact::{Obscured, Style},
+};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Small, so that the fuzzer spends its time on many files rather than on large ones.
+const LIMITS: Limits = Limits { max_encoded_bytes: 1 << 20, max_pixels: 1 << 18, max_side_px: 1 << 12 };
+/// What opening may take beside what the header announces: tables of the decoders, and copies of the encoded file.
+const EXTRA_BYTES: u64 = 8 << 20;
+const COPIES_OF_FILE: u64 = 8;
+
+/// A decoder's panic is contained by `open` and no finding, so libFuzzer must not abort on it. A panic of our own code or
+/// of a promise here is one.
+pub fn contain_panics() {
+    let abort = panic::take_hook();
+    panic::set_hook(Box::new(move |facts| {
+        let file = facts.location().map(panic::Location::file).unwrap_or_default();
+        if !file.contains("/registry/") && !file.contains("/rustc/") {
+            abort(facts);
+        }
+    }));
+}
+
+/// # Panics
+/// Where a promise is broken.
+pub fn photo_keeps_its_contract(bytes: &[u8], format: Format) {
+    if sniff(bytes).ok() != Some(format) {
+        return;
+    }
+    let header = match read_header(bytes, &LIMITS) {
+        Ok(header) => header,
+        Err(error) => {
+            assert_ne!(error.code, ErrorCode::InternalError, "{error}");
+            assert!(open(bytes, &LIMITS).is_err(), "opened what its header forbids: {error}");
+            return;
+        }
+    };
+    assert_eq!(header.format, format);
+    assert!(header.upright.pixels() <= LIMITS.max_pixels && header.upright.long_side() <= LIMITS.max_side_px);
+    ALLOCATOR.reset_peak_usage();
+    let before = ALLOCATOR.peak_usage();
+    let opened = open(bytes, &LIMITS);
+    let taken = (ALLOCATOR.peak_usage() - before) as u64;
+    let announced = header.decoded_bytes + EXTRA_BYTES + COPIES_OF_FILE * bytes.len() as u64;
+    assert!(taken <= announced, "opening took {taken} bytes, announced were {announced}");
+    let mut photo = match opened {
+        Ok(photo) => photo,
+        Err(error) => {
+            assert_ne!(error.code, ErrorCode::InternalError, "{error}");
+            return;
+        }
+    };
+    let size = photo.upright_size();
+    assert_eq!(size, header.upright, "header and picture differ in size");
+    for rendition in 0..photo.renditions() {
+        let out = Size::new(size.width.min(32), size.height.min(32));
+        let view = photo.view(size.rect().into(), out, rendition).expect("the whole photo can be seen");
+        assert_eq!((view.size, view.rgb.len() as u64), (out, out.pixels() * 3));
+    }
+    let region = photo.align(Rect { x: size.width / 3, y: size.height / 3, width: 1 + size.width / 5, height: 1 });
+    let original = photo.view(region.into(), region.size(), 0).expect("a region can be seen");
+    let style = photo.style(Style::Blur);
+    photo.obscure(&[Obscured::new(region, style, 4, &original)]).expect("a region can be obscured");
+    let encoded = photo.encode().expect("what was opened can be encoded");
+    let published = open(&encoded, &Limits { max_encoded_bytes: u64::MAX, ..LIMITS }).expect("and opened again");
+    assert_eq!(published.upright_size(), size);
+    if is_exact(format, bytes) {
+        assert_eq!(whole(published.as_ref()).rgb, whole(photo.as_ref()).rgb, "another picture was written");
+    }
+}
+
+/// Formats that are written without loss.
+fn is_exact(format: Format, bytes: &[u8]) -> bool {
+    match format {
+        Format::Png | Format::Bmp | Format::Tiff => true,
+        Format::Webp => bytes.get(12..16) == Some(b"VP8L"),
+        // A full palette has to give up colours for a region's.
+        Format::Gif | Format::Jpeg => false,
+    }
+}
+
+fn whole(photo: &dyn Photo) -> RgbView {
+    let size = photo.upright_size();
+    photo.view(size.rect().into(), size, 0).expect("the whole photo can be seen")
+}
