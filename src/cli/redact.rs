@@ -14,7 +14,7 @@ use super::{
     EXIT_FATAL, EXIT_QUARANTINED, Stop,
     config_args::ConfigArgs,
     contact_sheet::THUMBNAIL_PX,
-    folders::{is_below, require_output},
+    folders::{folder_of, is_below, require_output},
     report::{Reporter, print_problem},
     runtime,
     signals::Signals,
@@ -60,6 +60,14 @@ pub fn run(args: RedactArgs) -> Result<ExitCode, Stop> {
             "choose a folder beside it with `--quarantine-dir`",
         )));
     }
+    if let Some(sheet) = &args.contact_sheet
+        && !folder_of(sheet).is_dir()
+    {
+        return Err(Stop::Fatal(FatalError::new(
+            format!("the folder of the contact sheet `{}` is not there", sheet.display()),
+            "create it, or choose another with `--contact-sheet`",
+        )));
+    }
     let inputs = collect(&args.paths, &output_dir, &[output_dir.clone(), quarantine_dir])?;
     runtime()?.block_on(work(&config, output_dir, inputs, args.contact_sheet))
 }
@@ -89,7 +97,11 @@ async fn work(
         reporter.outcome(outcome);
     });
     let end = end.await;
-    let quarantined = reporter.finish(started.elapsed(), &destinations)?;
+    let quarantined = reporter.finish(started.elapsed(), &destinations);
+    let (end, quarantined) = match (end, quarantined) {
+        (Ok(end), Ok(quarantined)) => (Ok(end), quarantined),
+        (Err(error), _) | (_, Err(error)) => (Err(error), false),
+    };
     match end {
         Ok(end) if end.stopped => {
             print_problem("interrupted", "run the same command again for the rest");

@@ -36,7 +36,7 @@ use crate::{
     redact::RedactionPolicy,
     source::Source,
     store::{LocalStore, Quarantine},
-    telemetry::{Budgets, Metrics},
+    telemetry::{Levels, Metrics},
 };
 
 /// Where results go.
@@ -161,8 +161,13 @@ impl Workshop {
     /// The metrics page, as of now.
     #[must_use]
     pub fn metrics_page(&self) -> String {
-        let budgets = Budgets { encoded_bytes: self.encoded.used_bytes(), decoded_bytes: self.decoded.used_bytes() };
-        self.metrics.page(budgets, self.gate.busy_seconds(), self.gate.cores())
+        self.metrics.page(Levels {
+            encoded_bytes: self.encoded.used_bytes(),
+            decoded_bytes: self.decoded.used_bytes(),
+            views_waiting: self.detectors.waiting(),
+            busy_seconds: self.gate.busy_seconds(),
+            cores: self.gate.cores(),
+        })
     }
 }
 

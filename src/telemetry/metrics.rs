@@ -45,11 +45,17 @@ pub enum Direction {
     Out,
 }
 
-/// Bytes in use of each budget.
+/// What is read when somebody asks, rather than counted when it happens.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Budgets {
+pub struct Levels {
+    /// Bytes in use of each budget.
     pub encoded_bytes: u64,
     pub decoded_bytes: u64,
+    /// Views that wait for a detector.
+    pub views_waiting: usize,
+    /// What all cores computed so far.
+    pub busy_seconds: f64,
+    pub cores: usize,
 }
 
 /// All metrics of the process.
@@ -139,7 +145,11 @@ impl Metrics {
                 &["stage"],
                 &STAGE_SECONDS,
             ),
-            queue_depth: define.int_gauges("obscura_queue_depth", "Photos that wait to enter a stage.", &["stage"]),
+            queue_depth: define.int_gauges(
+                "obscura_queue_depth",
+                "Photos that wait to be fetched or opened, views that wait for a detector.",
+                &["stage"],
+            ),
             budget_used: define.int_gauges("obscura_budget_used_bytes", "Bytes in use of a budget.", &["budget"]),
             batch_size: define.histograms("obscura_batch_size", "Views in a batch.", &["model"], &BATCH_SIZES),
             inference_seconds: define.histograms(
@@ -196,8 +206,15 @@ impl Metrics {
             self.photos.with_label_values(&[ended.as_str()]);
         }
         for stage in Stage::ALL {
-            self.stage_seconds.with_label_values(&[stage.as_str()]);
+            self.errors.with_label_values(&[stage.as_str(), ErrorCode::InternalError.as_str()]);
+            if stage != Stage::Intake {
+                self.stage_seconds.with_label_values(&[stage.as_str()]);
+            }
+        }
+        for stage in [Stage::Fetch, Stage::Open, Stage::Detect] {
             self.queue_depth.with_label_values(&[stage.as_str()]);
+        }
+        for stage in [Stage::Fetch, Stage::Publish] {
             self.retries.with_label_values(&[stage.as_str()]);
         }
         for code in ErrorCode::ALL {
@@ -283,17 +300,18 @@ impl Metrics {
         self.lag.set(i64::try_from(backlog).unwrap_or(i64::MAX));
     }
 
-    /// The whole page, in Prometheus' text format. `busy_seconds` is what all of `cores` computed so far.
+    /// The whole page, in Prometheus' text format.
     #[must_use]
-    pub fn page(&self, budgets: Budgets, busy_seconds: f64, cores: usize) -> String {
-        self.budget_used.with_label_values(&["encoded"]).set(budgets.encoded_bytes as i64);
-        self.budget_used.with_label_values(&["decoded"]).set(budgets.decoded_bytes as i64);
+    pub fn page(&self, levels: Levels) -> String {
+        self.budget_used.with_label_values(&["encoded"]).set(levels.encoded_bytes as i64);
+        self.budget_used.with_label_values(&["decoded"]).set(levels.decoded_bytes as i64);
+        self.queue_depth.with_label_values(&[Stage::Detect.as_str()]).set(levels.views_waiting as i64);
         if let Ok(mut before) = self.busy_before.lock() {
-            let passed = before.0.elapsed().as_secs_f64() * cores as f64;
+            let passed = before.0.elapsed().as_secs_f64() * levels.cores as f64;
             if passed > 0.0 {
-                self.busy_ratio.set(((busy_seconds - before.1) / passed).clamp(0.0, 1.0));
+                self.busy_ratio.set(((levels.busy_seconds - before.1) / passed).clamp(0.0, 1.0));
             }
-            *before = (Instant::now(), busy_seconds);
+            *before = (Instant::now(), levels.busy_seconds);
         }
         let mut page = Vec::new();
         let encoded = TextEncoder::new().encode(&self.registry.gather(), &mut page);
@@ -326,7 +344,7 @@ mod tests {
     #[test]
     fn the_page_is_complete_from_the_start_and_every_metric_has_help() {
         let metrics = Metrics::new(&["m".into()]);
-        let page = metrics.page(Budgets::default(), 0.0, 2);
+        let page = metrics.page(Levels::default());
         let names: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         assert!(names.len() > 15);
         for name in names.iter().filter_map(|line| line.split(' ').next()) {
@@ -339,8 +357,8 @@ mod tests {
         let metrics = Metrics::new(&[]);
         let line = |number| format!("obscura_queue_depth{{stage=\"open\"}} {number}\n");
         let waiting = metrics.waits_for(Stage::Open);
-        assert!(metrics.page(Budgets::default(), 0.0, 1).contains(&line(1)));
+        assert!(metrics.page(Levels::default()).contains(&line(1)));
         drop(waiting);
-        assert!(metrics.page(Budgets::default(), 0.0, 1).contains(&line(0)));
+        assert!(metrics.page(Levels::default()).contains(&line(0)));
     }
 }

@@ -6,5 +6,5 @@ mod metrics;
 
 pub use self::{
     log::{LogFormat, LogLevel, start_logs},
-    metrics::{Budgets, Direction, Ended, Metrics},
+    metrics::{Direction, Ended, Levels, Metrics},
 };

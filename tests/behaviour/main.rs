@@ -3,9 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin;
 mod bad_input;
 mod command_line;
+mod doctor;
 mod formats;
 mod health;
 mod metadata;
 mod redaction;
+mod worker;

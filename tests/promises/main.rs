@@ -5,5 +5,7 @@ mod support;
 
 mod attack;
 mod faults;
+mod kills;
 mod mutations;
 mod places;
+mod worker_faults;

@@ -1,6 +1,9 @@
 //! What the test binaries share: running the program, finding fixtures, looking at pictures.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod likeness;
+pub mod worker;
+
 use std::{
     fs,
     path::{Path, PathBuf},
