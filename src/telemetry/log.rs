@@ -36,9 +36,13 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Log from now on. Of the libraries only warnings are shown.
+/// Log from now on. Of the libraries only warnings are shown; of ONNX Runtime only errors, since it warns of every weight
+/// that it tidies away.
 pub fn start_logs(level: LogLevel, format: LogFormat) {
-    let targets = Targets::new().with_default(LevelFilter::WARN.min(level.into())).with_target("obscura", level);
+    let targets = Targets::new()
+        .with_default(LevelFilter::WARN.min(level.into()))
+        .with_target("ort", LevelFilter::ERROR)
+        .with_target("obscura", level);
     let layer = match format {
         LogFormat::Json => {
             fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(io::stderr).boxed()

@@ -83,7 +83,7 @@ fn hostile_requests_change_nothing() {
     worker.wait_for("ready");
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes();
     let long = "x".repeat(100_000);
-    let many: String = (0..500).map(|number| format!("X-{number}: y\r\n")).collect();
+    let many = "X: y\r\n".repeat(500);
     let mut hostile: Vec<(Vec<u8>, &[&str])> = Vec::new();
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
         let request = format!("{method} /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi");

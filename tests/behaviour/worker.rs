@@ -126,7 +126,7 @@ fn a_stop_under_load_ends_what_is_in_work_and_leaves_the_rest_for_later() {
         let (code, log) = run_once(&bench, &[], &[]);
         // What ended behind one that had not begun is not committed, but recognised.
         assert_eq!((code, count(&log, "published") as u64), (0, 60 - published));
-        assert!(count(&log, "already published") <= 3, "{log:?}");
+        assert!((count(&log, "already published") as u64) < published);
         assert_eq!(bench.published().len(), 120);
     }
 }

@@ -25,9 +25,9 @@ fn put_photo(bench: &Bench, face: &RgbImage, number: u64) {
     for bit in 0..16 {
         photo.put_pixel(bit, 0, image::Rgb([if number >> bit & 1 == 1 { 255 } else { 0 }; 3]));
     }
-    let end = if number % 3 == 0 { "bmp" } else { "png" };
+    let end = if number.is_multiple_of(3) { "bmp" } else { "png" };
     // Moved in, as whoever delivers files should; half of them in folders.
-    let name = if number % 2 == 0 { format!("{number}.{end}") } else { format!("deep/{number}.{end}") };
+    let name = if number.is_multiple_of(2) { format!("{number}.{end}") } else { format!("deep/{number}.{end}") };
     let whole = bench.dir.path().join(format!("arriving.{end}"));
     photo.save(&whole).unwrap();
     let target = bench.input().join(&name);
@@ -94,8 +94,8 @@ fn thirty_kills_lose_double_and_uncover_nothing() {
     let total = ROUNDS * PHOTOS_A_ROUND;
     assert_eq!(check_output(&bench, &face, &mut seen) as u64, total, "a photo is lost or doubled");
     for number in 0..total {
-        let end = if number % 3 == 0 { "bmp" } else { "png" };
-        let name = if number % 2 == 0 { format!("{number}.{end}") } else { format!("deep/{number}.{end}") };
+        let end = if number.is_multiple_of(3) { "bmp" } else { "png" };
+        let name = if number.is_multiple_of(2) { format!("{number}.{end}") } else { format!("deep/{number}.{end}") };
         let receipt = bench.receipt(&name);
         let sha256 = |path| obscura::redact::sha256_hex(&fs::read(path).unwrap());
         assert_eq!(receipt["source"]["sha256"], sha256(bench.input().join(&name)));

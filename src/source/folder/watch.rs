@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -30,6 +30,8 @@ use crate::{
 
 /// Events that may wait to be looked at. More are dropped, and the folder is looked through again instead.
 const MAX_EVENTS: usize = 8192;
+/// A new folder is looked through again after these times: its own watch begins only some time after the news of it.
+const SECOND_LOOKS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(3)];
 /// How often to see whether anybody still listens.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// So many files must be gone before the ledger is rid of them, beside a quarter of those it holds.
@@ -65,6 +67,8 @@ pub(super) struct Finder {
     gone: Gone,
     known: HashMap<PhotoKey, Known>,
     settler: Settler,
+    /// New folders, and when to look through them again.
+    revisits: Vec<(Instant, PathBuf)>,
     looks: u64,
 }
 
@@ -97,7 +101,7 @@ impl Finder {
         };
         let known = done.into_iter().map(|(key, version)| (key, Known { version, seen: 0 })).collect();
         let settler = Settler::new(options.stable);
-        let finder = Self { tree, options, found, backlog, gone, known, settler, looks: 0 };
+        let finder = Self { tree, options, found, backlog, gone, known, settler, revisits: Vec::new(), looks: 0 };
         let started = thread::Builder::new().name("finder".into()).spawn(move || {
             // Dropped last: without its watcher the channel of events would be closed.
             let _watcher = watcher;
@@ -115,7 +119,8 @@ impl Finder {
                 return self.tell(Found::End);
             }
             let now = Instant::now();
-            let wake = self.settler.next_ready().map_or(next_look, |ready| ready.min(next_look));
+            let due = self.settler.next_ready().into_iter().chain(self.revisits.iter().map(|(due, _)| *due));
+            let wake = due.min().map_or(next_look, |due| due.min(next_look));
             let wait = wake.saturating_duration_since(now).min(PATIENCE);
             if self.options.once {
                 thread::sleep(wait);
@@ -132,6 +137,7 @@ impl Finder {
             if self.found.is_closed() {
                 return Err(Deaf);
             }
+            self.revisit();
             let events_were_lost = lost.swap(false, Ordering::AcqRel);
             if events_were_lost {
                 tracing::warn!("file events were lost; looking through the folder again");
@@ -229,9 +235,24 @@ impl Finder {
         if !path.is_dir() {
             return self.settler.closed(path, look_at(path).ok(), now);
         }
-        let inside = Tree { root: path.to_owned(), skip: self.tree.skip.clone() };
+        self.look_into(path, now);
+        self.revisits.extend(SECOND_LOOKS.map(|after| (now + after, path.to_owned())));
+    }
+
+    fn look_into(&mut self, folder: &Path, now: Instant) {
+        let inside = Tree { root: folder.to_owned(), skip: self.tree.skip.clone() };
         for upload in inside.uploads() {
             self.settler.found(&upload.location, upload.version, Duration::ZERO, now);
+        }
+    }
+
+    fn revisit(&mut self) {
+        let now = Instant::now();
+        let (due, later) = std::mem::take(&mut self.revisits).into_iter().partition(|(due, _)| *due <= now);
+        self.revisits = later;
+        let due: Vec<(Instant, PathBuf)> = due;
+        for (_, folder) in due {
+            self.look_into(&folder, now);
         }
     }
 
