@@ -22,12 +22,16 @@ impl Config {
     #[must_use]
     pub fn expected_memory(&self) -> ExpectedMemory {
         let threads = self.worker_count() as u64;
-        // A file is held twice (as it came and without its metadata) beside its result.
-        let files = 3 * self.limits.max_encoded_bytes * threads;
+        // One more photo than threads is between open and verify.
+        let in_work = threads + 1;
+        let sessions = threads * SESSION_BYTES;
+        // Files and results are in the budget, but for a single file that is larger; decoders see cleaned copies.
+        let files = self.encoded_budget_bytes().max(2 * self.limits.max_encoded_bytes);
+        let copies = in_work * self.limits.max_encoded_bytes;
         let largest_photo = self.limits.max_pixels * 4;
         ExpectedMemory {
-            typical_bytes: BASE_BYTES + threads * (SESSION_BYTES + TYPICAL_PHOTO_BYTES),
-            worst_bytes: BASE_BYTES + threads * SESSION_BYTES + files + 2 * self.decoded_bytes.max(largest_photo),
+            typical_bytes: BASE_BYTES + sessions + in_work * TYPICAL_PHOTO_BYTES,
+            worst_bytes: BASE_BYTES + sessions + files + copies + 2 * self.decoded_bytes.max(largest_photo),
         }
     }
 }

@@ -75,6 +75,8 @@ pub(super) struct Intake<S, R> {
     one_runs_alone: bool,
     source_ended: bool,
     stop_at: Option<Instant>,
+    /// Something ended since the last commit.
+    is_dirty: bool,
 }
 
 impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
@@ -105,6 +107,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
             one_runs_alone: false,
             source_ended: false,
             stop_at: None,
+            is_dirty: false,
         }
     }
 
@@ -254,9 +257,11 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
         while self.tasks.try_join_next().is_some() {}
         match ack {
             Ack::Resolved(id, outcome) => {
-                if let Ok(Done::Gone) = outcome.result {
-                    self.source.gone(id.partition, id.offset);
+                match outcome.result {
+                    Ok(Done::Gone) => self.source.gone(id.partition, id.offset),
+                    _ => self.source.done(id.partition, id.offset),
                 }
+                self.is_dirty = true;
                 self.shop.count(&outcome.result);
                 self.uploads.remove(&id);
                 self.tracker.complete(id, Instant::now());
@@ -311,11 +316,14 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
     }
 
     fn commit(&mut self, marks: &[crate::source::LowWaterMark]) {
-        if marks.is_empty() {
+        if !self.is_dirty {
             return;
         }
         match self.source.commit(marks) {
-            Ok(()) => self.tracker.committed(marks),
+            Ok(()) => {
+                self.tracker.committed(marks);
+                self.is_dirty = false;
+            }
             // Kept and given again; what is done twice because of it gives the same result.
             Err(error) => tracing::warn!(%error, "progress could not be committed; trying again"),
         }

@@ -143,17 +143,13 @@ impl Workshop {
             return Ok(Done::NotStarted);
         };
         let thumbnail = self.thumbnail_of(&redacted).await;
-        let store = || {
+        let attempt = || {
             let (places, upload, redacted) = (self.destinations.clone(), Arc::clone(upload), Arc::clone(&redacted));
-            self.blocking(move || places.store.put(&upload.relative, &redacted))
+            let writing = self.blocking(move || places.store.put(&upload.relative, &redacted));
+            attempt_within(Stage::Publish, self.limits_of_time.publish, writing)
         };
         let breaker = self.breaker.as_deref().map(|breaker| (breaker, redacted.bytes().len() as u64));
-        let put = retrying(Stage::Publish, self.retry, breaker, &self.metrics, || {
-            let attempt = store();
-            async {
-                tokio::time::timeout(self.limits_of_time.publish, attempt).await.unwrap_or_else(|_| Err(too_slow()))
-            }
-        });
+        let put = retrying(Stage::Publish, self.retry, breaker, &self.metrics, attempt);
         // An outage may last for as long as it likes; each attempt has its own limit.
         clock.follow(Stage::Publish, Duration::MAX, put).await?;
         self.metrics.moved(Direction::Out, redacted.bytes().len() as u64);
@@ -173,10 +169,11 @@ impl Workshop {
     async fn fetch(&self, upload: &Arc<Upload>, clock: &mut StageClock) -> PhotoResult<Option<Arc<Fetched>>> {
         let attempt = || {
             let (upload, limits, settled) = (Arc::clone(upload), self.limits, self.expect_settled);
-            self.blocking(move || read_whole(&upload, &limits, settled))
+            let reading = self.blocking(move || read_whole(&upload, &limits, settled));
+            attempt_within(Stage::Fetch, self.limits_of_time.fetch, reading)
         };
         let reading = retrying(Stage::Fetch, self.retry, None, &self.metrics, attempt);
-        let bytes = clock.follow(Stage::Fetch, self.limits_of_time.fetch, reading).await?;
+        let bytes = clock.follow(Stage::Fetch, Duration::MAX, reading).await?;
         let Some(bytes) = bytes else { return Ok(None) };
         let hashed = self.cpu.run(move || Fetched { sha256: sha256_hex(&bytes), bytes }).await;
         hashed.map(|fetched| Some(Arc::new(fetched))).map_err(|_| ended(Stage::Fetch))
@@ -314,8 +311,14 @@ fn timed_out(stage: Stage, limit: Duration) -> PhotoError {
     PhotoError::new(stage, ErrorCode::TimedOut, format!("expected an end within {} s, found none", limit.as_secs()))
 }
 
-fn too_slow() -> PhotoError {
-    PhotoError::new(Stage::Publish, ErrorCode::StoreFailed, "the store did not answer in time").retry_if(true)
+/// One attempt of something that may go better the next time.
+async fn attempt_within<T>(
+    stage: Stage,
+    limit: Duration,
+    attempt: impl Future<Output = PhotoResult<T>>,
+) -> PhotoResult<T> {
+    let ended = tokio::time::timeout(limit, attempt).await;
+    ended.unwrap_or_else(|_| Err(timed_out(stage, limit).retry_if(true)))
 }
 
 /// Read a whole file, but not more than the limit; none if it is gone. With `settled` a file that changes meanwhile is

@@ -153,13 +153,17 @@ pub trait Source: Send {
     /// Wait for what comes next. Nothing is lost if the future is dropped before it is ready.
     fn next(&mut self) -> impl Future<Output = SourceEvent> + Send;
 
-    /// Remember that everything before these marks is done. A mark that could not be kept is given again later.
+    /// The upload at this place is done, whatever is before it. For sources that can remember single uploads.
+    fn done(&mut self, _partition: Partition, _offset: i64) {}
+
+    /// Remember that everything before these marks is done, and what was told to be done singly. A mark that could not be
+    /// kept is given again later.
     ///
     /// # Errors
     /// Why it could not be remembered.
     fn commit(&mut self, marks: &[LowWaterMark]) -> Result<(), String>;
 
-    /// The upload at this place was not there any more. It is not done: should it come back, it is delivered again.
+    /// The upload at this place was not there any more. It is not done: should it come back, it is to be delivered again.
     fn gone(&mut self, _partition: Partition, _offset: i64) {}
 
     /// How many uploads are known to wait before they are delivered.

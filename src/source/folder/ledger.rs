@@ -1,7 +1,7 @@
 //! The checkpoint of a folder: which version of which file is done.
 //!
-//! A folder has no offsets that survive a restart, so a low-water mark becomes what lies before it: a line for each
-//! file, appended and flushed before the mark counts as committed. Names are hashed. A line that was cut off by a crash
+//! A folder has no offsets that survive a restart, so what is done is remembered file by file: a line for each, appended
+//! and flushed. Names are hashed. A line that was cut off by a crash
 //! is dropped at the next start, and its file is done again; a line is never wrong.
 
 use std::{
@@ -60,10 +60,10 @@ impl Ledger {
     ///
     /// # Errors
     /// If it could not be written; nothing is added then.
-    pub(super) fn append<'a>(&mut self, done: impl Iterator<Item = (&'a PhotoKey, &'a FileVersion)>) -> io::Result<()> {
+    pub(super) fn append(&mut self, done: &[(PhotoKey, FileVersion)]) -> io::Result<()> {
         let mut text = String::new();
-        for (key, version) in done {
-            push_line(&mut text, *key, *version);
+        for &(key, version) in done {
+            push_line(&mut text, key, version);
         }
         if text.is_empty() {
             return Ok(());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn append(ledger: &mut Ledger, entries: &[(PhotoKey, FileVersion)]) {
-        ledger.append(entries.iter().map(|(key, version)| (key, version))).unwrap();
+        ledger.append(entries).unwrap();
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod settle;
 mod watch;
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -58,8 +58,10 @@ pub struct FolderSource {
     found: mpsc::Receiver<Found>,
     backlog: Arc<AtomicU64>,
     ledger: Ledger,
-    /// Delivered and not committed yet, in order of offset. Offsets count from the start of the process.
-    delivered: VecDeque<(i64, PhotoKey, FileVersion)>,
+    /// Delivered and not done, by offset. Offsets count from the start of the process.
+    delivered: BTreeMap<i64, (PhotoKey, FileVersion)>,
+    /// Done and not in the ledger yet.
+    done: Vec<(PhotoKey, FileVersion)>,
     /// Files that were gone when their turn came, for the finder to forget.
     gone: Gone,
     next_offset: i64,
@@ -88,7 +90,16 @@ impl FolderSource {
         let backlog = Arc::new(AtomicU64::new(0));
         let gone = Gone::default();
         Finder::start(Tree::new(root, skip), options, done, sender, Arc::clone(&backlog), Arc::clone(&gone))?;
-        Ok(Self { found, backlog, ledger, delivered: VecDeque::new(), gone, next_offset: 0, assigned: false })
+        Ok(Self {
+            found,
+            backlog,
+            ledger,
+            delivered: BTreeMap::new(),
+            done: Vec::new(),
+            gone,
+            next_offset: 0,
+            assigned: false,
+        })
     }
 }
 
@@ -103,7 +114,7 @@ impl Source for FolderSource {
                 Some(Found::Upload(upload)) => {
                     let offset = self.next_offset;
                     self.next_offset += 1;
-                    self.delivered.push_back((offset, upload.name_key(), upload.version_or_none()));
+                    self.delivered.insert(offset, (upload.name_key(), upload.version_or_none()));
                     return SourceEvent::Delivered(Delivered { partition: Partition::ONLY, offset, upload });
                 }
                 Some(Found::Forget(gone)) => {
@@ -121,19 +132,19 @@ impl Source for FolderSource {
         }
     }
 
-    fn commit(&mut self, marks: &[LowWaterMark]) -> Result<(), String> {
-        let Some(mark) = marks.iter().find(|mark| mark.partition == Partition::ONLY) else { return Ok(()) };
-        let done = self.delivered.iter().take_while(|(offset, ..)| *offset < mark.next.0);
-        self.ledger.append(done.map(|(_, key, version)| (key, version))).map_err(|error| error.to_string())?;
-        while self.delivered.front().is_some_and(|(offset, ..)| *offset < mark.next.0) {
-            self.delivered.pop_front();
-        }
+    fn done(&mut self, _partition: Partition, offset: i64) {
+        self.done.extend(self.delivered.remove(&offset));
+    }
+
+    /// The marks say less than what is done singly: in the ledger no file has to wait for an older one.
+    fn commit(&mut self, _marks: &[LowWaterMark]) -> Result<(), String> {
+        self.ledger.append(&self.done).map_err(|error| error.to_string())?;
+        self.done.clear();
         Ok(())
     }
 
     fn gone(&mut self, _partition: Partition, offset: i64) {
-        let Ok(at) = self.delivered.binary_search_by_key(&offset, |(offset, ..)| *offset) else { return };
-        if let Some((_, key, _)) = self.delivered.remove(at) {
+        if let Some((key, _)) = self.delivered.remove(&offset) {
             self.gone.lock().unwrap_or_else(PoisonError::into_inner).push(key);
         }
     }
@@ -148,7 +159,6 @@ mod tests {
     use std::{collections::BTreeSet, fs, io::Write as _};
 
     use super::*;
-    use crate::source::NextOffset;
 
     const OPTIONS: FolderOptions =
         FolderOptions { stable: Duration::from_millis(100), rescan: Duration::from_secs(3600), once: false };
@@ -202,9 +212,11 @@ mod tests {
         names.map(str::to_owned).into()
     }
 
-    fn commit_all(source: &mut FolderSource) {
-        let next = NextOffset(source.next_offset);
-        source.commit(&[LowWaterMark { partition: Partition::ONLY, next }]).unwrap();
+    fn finish(source: &mut FolderSource, offsets: &[i64]) {
+        for &offset in offsets {
+            source.done(Partition::ONLY, offset);
+        }
+        source.commit(&[]).unwrap();
     }
 
     #[tokio::test]
@@ -247,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn restarts_go_on_behind_the_commit_and_new_versions_come_again() {
+    async fn restarts_go_on_where_they_were_and_new_versions_come_again() {
         let place = Place::new();
         for name in ["a", "b", "c"] {
             place.put(name, b"1");
@@ -255,12 +267,19 @@ mod tests {
         let once = FolderOptions { once: true, ..OPTIONS };
         let mut source = place.open(once);
         assert_eq!(names(&mut source, 3).await, set(["a", "b", "c"]));
-        source.commit(&[LowWaterMark { partition: Partition::ONLY, next: NextOffset(2) }]).unwrap();
+        // Done in any order; what is done and not committed is done again, what is gone is not done.
+        finish(&mut source, &[2, 0]);
+        source.done(Partition::ONLY, 1);
         drop(source);
         let mut source = place.open(once);
-        assert_eq!(next_upload(&mut source).await.unwrap().relative.to_str(), Some("c"));
+        assert_eq!(next_upload(&mut source).await.unwrap().relative.to_str(), Some("b"));
         assert!(next_upload(&mut source).await.is_none());
-        commit_all(&mut source);
+        source.gone(Partition::ONLY, 0);
+        source.commit(&[]).unwrap();
+        drop(source);
+        let mut source = place.open(once);
+        assert_eq!(next_upload(&mut source).await.unwrap().relative.to_str(), Some("b"));
+        finish(&mut source, &[0]);
         drop(source);
         place.put("b", b"longer");
         let mut source = place.open(once);
