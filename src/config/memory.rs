@@ -16,7 +16,7 @@ const BASE_BYTES: u64 = 80 << 20;
 /// What the sessions of one thread keep for their largest views, measured.
 const SESSION_BYTES: u64 = 230 << 20;
 /// One decoded photo of 12 megapixels, its file, its result and copies of regions.
-const TYPICAL_PHOTO_BYTES: u64 = 60 << 20;
+const TYPICAL_PHOTO_BYTES: u64 = 70 << 20;
 
 impl Config {
     #[must_use]

@@ -1,4 +1,4 @@
-//! Leading photos along their path: from a [`Source`](crate::source::Source) through fetch, open, detect, redact, encode and
+//! Leading photos along their path: from a [`Source`] through fetch, open, detect, redact, encode and
 //! verify to the store, or to quarantine from any of them.
 //!
 //! Promises: a delivery is acknowledged only when its photo is published or its failure recorded; nothing is dropped

@@ -9,29 +9,13 @@ use obscura::{
     redact::{Obscured, Style},
 };
 
+use crate::support::random::Random;
+
 const SIZE: Size = Size { width: 104, height: 24 };
 const LETTERS: usize = 7;
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const GUESSES: usize = 300;
 const TARGETS: usize = 30;
-
-/// Deterministic noise, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 33
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.next() as usize % end
-    }
-
-    fn unit(&mut self) -> f32 {
-        (self.next() & 0xFFFF) as f32 / 65_536.0
-    }
-}
 
 /// A glyph of 5 x 7 dots, different for every character: what matters is that each has its own ink.
 fn glyph(character: u8) -> [u8; 7] {

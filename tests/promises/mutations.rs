@@ -4,31 +4,11 @@ use std::fs;
 
 use crate::support::{
     likeness::{KnownFace, MAX_LIKENESS},
+    random::Random,
     *,
 };
 
 const MUTANTS: usize = 1000;
-/// Deterministic, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 33
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.next() as usize % end.max(1)
-    }
-
-    fn byte(&mut self) -> u8 {
-        // The values that break parsers more often than chance would have them.
-        match self.below(4) {
-            0 => [0, 1, 0x7F, 0x80, 0xFE, 0xFF][self.below(6)],
-            _ => self.next() as u8,
-        }
-    }
-}
 
 /// One to four changes: flipped bits, other bytes, cuts, parts copied, moved in or taken out. Half of them hit the first
 /// kilobyte, where headers are; otherwise nearly all would land in coded pixels.
