@@ -113,13 +113,18 @@ mod tests {
 
         // The only thread is held; what is given up meanwhile must not run.
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let holding = pool.run(move || held.recv());
+        let (begin, begun) = oneshot::channel();
+        pool.start_work(move || {
+            let _ = begin.send(());
+            let _ = held.recv();
+        });
+        begun.await.unwrap();
         let ran = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&ran);
         let given_up = pool.run(move || flag.store(true, Ordering::SeqCst));
         tokio::select! {
             biased;
-            _ = async { tokio::join!(holding, given_up) } => unreachable!("the thread is held"),
+            _ = given_up => unreachable!("the thread is held"),
             () = tokio::task::yield_now() => {}
         }
         release.send(()).unwrap();

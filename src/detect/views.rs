@@ -143,8 +143,10 @@ mod tests {
             })
     }
 
+    /// Along the longer side: a photo of one pixel's width has one at every scale.
     fn scale_of(view: &View) -> f32 {
-        view.out.width as f32 / view.crop.width()
+        let (width, height) = (view.crop.width(), view.crop.height());
+        if width >= height { view.out.width as f32 / width } else { view.out.height as f32 / height }
     }
 
     proptest! {

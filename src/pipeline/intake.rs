@@ -114,11 +114,13 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
     /// Run until the source ends, `stop` becomes true and everything in work has ended, or something fatal happens.
     ///
     /// # Errors
-    /// What was fatal. Photos in work are given up then, without publishing; they come again.
+    /// What was fatal. If it is a detector, photos in work are given up without publishing; they come again. If it is the
+    /// source, they end first.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<RunEnd, FatalError> {
         let shop = Arc::clone(&self.shop);
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failure = None;
         let mut store_down = shop.breaker.as_ref().map(|breaker| breaker.watch());
         while !self.is_over() {
             let wants_more = self.wants_more();
@@ -139,13 +141,19 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
                     }
                     SourceEvent::Delivered(delivered) => self.take_in(delivered),
                     SourceEvent::End => self.source_ended = true,
-                    SourceEvent::Failed(error) => return Err(error),
+                    SourceEvent::Failed(error) => {
+                        failure = Some(error);
+                        self.begin_to_stop();
+                    }
                 },
             }
         }
         self.tasks.abort_all();
         self.tick();
-        Ok(RunEnd { stopped: !self.source_ended, left: self.uploads.len() })
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(RunEnd { stopped: !self.source_ended, left: self.uploads.len() }),
+        }
     }
 
     fn is_over(&self) -> bool {

@@ -15,6 +15,7 @@ use crate::{
     photo::{self, Limits},
     redact::{Receipt, RedactedPhoto, SourceFacts, redact, sha256_hex, thumbnail},
     source::{FileVersion, Upload},
+    store::OriginalFacts,
     telemetry::{Direction, Ended},
 };
 
@@ -69,6 +70,7 @@ impl Workshop {
             self.metrics.stage(stage, spent);
         }
         let (result, record_problem) = match result {
+            Ok(done @ (Done::Gone | Done::NotStarted)) => (Ok(done), None),
             Ok(done) => {
                 let cleared = self.blocking({
                     let (shop, upload) = (self.destinations.clone(), Arc::clone(&upload));
@@ -97,18 +99,22 @@ impl Workshop {
         original: Option<Arc<Fetched>>,
     ) -> Option<String> {
         self.metrics.failed(error);
-        let bytes =
-            if self.keep_original { original.as_ref().map_or(0, |original| original.bytes.len() as u64) } else { 0 };
+        let facts = original
+            .as_ref()
+            .map(|original| OriginalFacts { sha256: original.sha256.clone(), bytes: original.bytes.len() as u64 });
+        // Its budget is given back already: while the record waits for a store, the file must not stay in memory.
+        let kept = original.filter(|_| self.keep_original);
+        let bytes = kept.as_ref().map_or(0, |kept| kept.bytes.len() as u64);
         let attempt = || {
-            let (places, upload, error, original) =
-                (self.destinations.clone(), Arc::clone(upload), error.clone(), original.clone());
+            let (places, upload, error) = (self.destinations.clone(), Arc::clone(upload), error.clone());
+            let (facts, kept) = (facts.clone(), kept.clone());
             self.blocking(move || {
                 places.store.remove(&upload.relative).map_err(|failure| {
                     let detail = format!("an older output remains: {}", failure.detail);
                     failure.with_detail(detail)
                 })?;
-                let clear = original.as_ref().map(|original| original.bytes.as_slice());
-                places.quarantine.record(&upload, &error, clear).map_err(|failure| {
+                let clear = kept.as_ref().map(|kept| kept.bytes.as_slice());
+                places.quarantine.record(&upload, &error, facts, clear).map_err(|failure| {
                     let may_pass =
                         crate::error::is_transient(&failure) || failure.kind() == io::ErrorKind::PermissionDenied;
                     let detail = format!("the quarantine record could not be written: {failure}");

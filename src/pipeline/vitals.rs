@@ -72,3 +72,31 @@ impl Vitals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_from_warm_up_to_the_stop() {
+        let vitals = Vitals::default();
+        assert_eq!((vitals.ready(), vitals.live()), (Err("starting"), Ok(())));
+        vitals.warm();
+        assert_eq!(vitals.ready(), Ok(()));
+        vitals.stop_intake();
+        assert_eq!((vitals.ready(), vitals.live()), (Err("stopping"), Ok(())), "who drains is alive");
+    }
+
+    #[test]
+    fn dead_when_stalled_or_silent_and_alive_again_when_not() {
+        let vitals = Vitals::default();
+        vitals.warm();
+        vitals.beat(true);
+        assert!(vitals.live().unwrap_err().contains("nothing ends"));
+        vitals.beat(false);
+        assert_eq!(vitals.live(), Ok(()));
+        let long_ago = Instant::now().checked_sub(MAX_SILENCE * 2).expect("the machine runs for longer than that");
+        *vitals.last_beat.lock().unwrap() = long_ago;
+        assert!(vitals.live().unwrap_err().contains("does not answer"));
+    }
+}

@@ -13,7 +13,7 @@ use std::{
 };
 
 pub use self::{
-    quarantine::{Quarantine, QuarantineRecord},
+    quarantine::{OriginalFacts, Quarantine, QuarantineRecord},
     state::StateDir,
 };
 use crate::{

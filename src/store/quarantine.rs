@@ -17,6 +17,13 @@ use crate::{
 
 const RECORD_SUFFIX: &str = ".quarantine.json";
 
+/// The file as it came.
+#[derive(Clone, Debug)]
+pub struct OriginalFacts {
+    pub sha256: String,
+    pub bytes: u64,
+}
+
 /// What is known of a photo that failed. No pixels, no path.
 #[derive(Clone, Debug, Serialize)]
 pub struct QuarantineRecord {
@@ -34,7 +41,8 @@ pub struct QuarantineRecord {
 
 impl QuarantineRecord {
     #[must_use]
-    pub fn new(photo: PhotoKey, error: &PhotoError, original: Option<&[u8]>) -> Self {
+    pub fn new(photo: PhotoKey, error: &PhotoError, original: Option<OriginalFacts>) -> Self {
+        let (sha256, bytes) = original.map(|facts| (facts.sha256, facts.bytes)).unzip();
         Self {
             schema: 1,
             photo: photo.to_string(),
@@ -42,8 +50,8 @@ impl QuarantineRecord {
             stage: error.stage,
             detail: error.detail.clone(),
             hint: error.hint.clone(),
-            sha256: original.map(crate::redact::sha256_hex),
-            bytes: original.map(|bytes| bytes.len() as u64),
+            sha256,
+            bytes,
         }
     }
 }
@@ -66,17 +74,23 @@ impl Quarantine {
         &self.root
     }
 
-    /// Record why `upload` was not published; with `quarantine.keep_original` also keep the file as it came.
+    /// Record why `upload` was not published; with `quarantine.keep_original` also keep the file as it came, `clear`.
     ///
     /// # Errors
     /// If the record cannot be written; the photo is then only named on the terminal.
-    pub fn record(&self, upload: &Upload, error: &PhotoError, original: Option<&[u8]>) -> io::Result<()> {
+    pub fn record(
+        &self,
+        upload: &Upload,
+        error: &PhotoError,
+        original: Option<OriginalFacts>,
+        clear: Option<&[u8]>,
+    ) -> io::Result<()> {
         self.make_root()?;
         let relative = &upload.relative;
         let record = QuarantineRecord::new(upload.key(), error, original);
         let record = serde_json::to_vec_pretty(&record).map_err(io::Error::other)?;
         write_atomically(&self.root.join(with_suffix(relative, RECORD_SUFFIX)), &record, 0o600)?;
-        match original {
+        match clear {
             Some(bytes) if self.keep_original => write_atomically(&self.root.join(relative), bytes, 0o600),
             _ => Ok(()),
         }

@@ -153,19 +153,22 @@ impl Finder {
     /// Look at every file of the folder, tell the new ones that are ready, and find out which are gone.
     fn look_through(&mut self) -> Result<(), Deaf> {
         if !self.tree.root.is_dir() {
-            let problem = FatalError::new("the source folder is gone", "mount or create it, then start again");
-            let _ = self.tell(Found::Failed(problem));
-            return Err(Deaf);
+            return self.give_up();
         }
         self.looks += 1;
         for key in self.gone.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             self.known.remove(&key);
         }
         let tree = self.tree.clone();
-        let waiting = tree.uploads().filter(|upload| !self.is_known(upload)).count();
+        // Only the first look can find so many that somebody wants to know how many are left.
+        let is_first = self.looks == 1;
+        let waiting = if is_first { tree.uploads().filter(|upload| !self.is_known(upload)).count() } else { 0 };
         let (mut whole, mut any) = (true, false);
         let mut left = waiting as u64;
         for upload in tree.uploads() {
+            if upload.location == self.tree.root {
+                return self.give_up();
+            }
             whole &= upload.problem.is_none();
             any = true;
             if self.is_known(&upload) {
@@ -181,6 +184,16 @@ impl Finder {
         }
         // A folder that could not be read hides its files, and one without any may be a mount that is missing.
         if whole && any { self.forget_unseen() } else { Ok(()) }
+    }
+
+    /// Without its folder a finder would take every file for gone.
+    fn give_up(&self) -> Result<(), Deaf> {
+        let problem = FatalError::new(
+            "the source folder is gone or cannot be read",
+            "mount or create it, check its permissions, then start again",
+        );
+        self.tell(Found::Failed(problem))?;
+        Err(Deaf)
     }
 
     fn forget_unseen(&mut self) -> Result<(), Deaf> {
