@@ -31,6 +31,8 @@ use crate::{
 
 /// How often progress is committed and published.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a suspect waits for less suspected ones, which may never come again, or not before it is done.
+const MAX_HOLD: Duration = Duration::from_secs(3);
 
 /// How much is taken in, and how the pipeline ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +71,9 @@ pub(super) struct Intake<S, R> {
     /// Names in work, and the deliveries that wait until theirs is free.
     names: HashMap<PathBuf, VecDeque<DeliveryId>>,
     suspects: Suspects,
-    /// Suspects that wait until nothing else is in work.
-    lonely: VecDeque<(DeliveryId, u32)>,
+    /// Suspects that wait until nothing else is in work, and at how many crashes they were alone.
+    lonely: Vec<(DeliveryId, u32)>,
+    started_at: Instant,
     running: usize,
     one_runs_alone: bool,
     source_ended: bool,
@@ -102,7 +105,8 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
             uploads: HashMap::new(),
             names: HashMap::new(),
             suspects,
-            lonely: VecDeque::new(),
+            lonely: Vec::new(),
+            started_at: Instant::now(),
             running: 0,
             one_runs_alone: false,
             source_ended: false,
@@ -140,7 +144,10 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
                         self.commit(last.as_slice());
                     }
                     SourceEvent::Delivered(delivered) => self.take_in(delivered),
-                    SourceEvent::End => self.source_ended = true,
+                    SourceEvent::End => {
+                        self.source_ended = true;
+                        self.start_lonely();
+                    }
                     SourceEvent::Failed(error) => {
                         failure = Some(error);
                         self.begin_to_stop();
@@ -164,7 +171,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
     fn wants_more(&self) -> bool {
         self.stop_at.is_none()
             && !self.source_ended
-            && self.lonely.is_empty()
+            && self.next_lonely().is_none()
             && !self.one_runs_alone
             && self.tracker.in_flight() < self.options.window
             && !self.is_store_down()
@@ -180,7 +187,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
         self.uploads.insert(id, Arc::new(upload));
         match suspected {
             Some(crashes) => {
-                self.lonely.push_back((id, crashes));
+                self.lonely.push((id, crashes));
                 self.start_lonely();
             }
             None => self.start(id),
@@ -197,11 +204,20 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
         self.work_on(id, upload, false);
     }
 
+    /// The suspect whose turn it is. The least suspected come first: whoever kills workers for reasons of his own hits
+    /// another one each time, while the culprit is soon the only one left.
+    fn next_lonely(&self) -> Option<usize> {
+        let (at, &(_, crashes)) = self.lonely.iter().enumerate().min_by_key(|(_, (_, crashes))| *crashes)?;
+        let others_may_come = !self.source_ended && self.started_at.elapsed() < MAX_HOLD;
+        let is_held = others_may_come && self.suspects.values().any(|&other| other < crashes);
+        (!is_held).then_some(at)
+    }
+
     fn start_lonely(&mut self) {
         if self.running > 0 || self.stop_at.is_some() {
             return;
         }
-        let Some((id, crashes)) = self.lonely.pop_front() else { return };
+        let Some((id, crashes)) = self.next_lonely().map(|at| self.lonely.remove(at)) else { return };
         let Some(upload) = self.uploads.get(&id).cloned() else { return };
         if crashes >= MAX_CRASHES_ALONE {
             let detail = format!("the worker crashed {crashes} times while this photo alone was in work");
@@ -312,6 +328,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
     fn tick(&mut self) {
         let marks = self.tracker.uncommitted();
         self.commit(&marks);
+        self.start_lonely();
         let now = Instant::now();
         let store_down = self.is_store_down();
         if store_down {

@@ -81,7 +81,7 @@ fn thirty_kills_lose_double_and_uncover_nothing() {
         (first + PHOTOS_A_ROUND / 2..first + PHOTOS_A_ROUND).for_each(|number| put_photo(&bench, &picture, number));
         if round % 6 != 5 {
             // After so many photos, and a moment that is another one every time.
-            let photos = (round % (PHOTOS_A_ROUND - 2)) as usize;
+            let photos = (round * 5 % 12) as usize;
             worker.wait_until("some photos", |worker| count(&worker.log(), "published") >= photos);
         }
         sleep(Duration::from_millis(round * 7 % 40));
