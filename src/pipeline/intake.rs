@@ -31,8 +31,10 @@ use crate::{
 
 /// How often progress is committed and published.
 const TICK: Duration = Duration::from_secs(1);
-/// How long a suspect waits for less suspected ones, which may never come again, or not before it is done.
-const MAX_HOLD: Duration = Duration::from_secs(3);
+/// A suspect waits for less suspected ones until nothing came or ended for so long: they may never come again.
+const QUIET_HOLD: Duration = Duration::from_secs(3);
+/// And at the longest for so long, where something always comes.
+const MAX_HOLD: Duration = Duration::from_secs(300);
 
 /// How much is taken in, and how the pipeline ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,8 @@ pub(super) struct Intake<S, R> {
     /// Suspects that wait until nothing else is in work, and at how many crashes they were alone.
     lonely: Vec<(DeliveryId, u32)>,
     started_at: Instant,
+    /// When a delivery last came or a photo ended.
+    quiet_since: Instant,
     running: usize,
     one_runs_alone: bool,
     source_ended: bool,
@@ -107,6 +111,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
             suspects,
             lonely: Vec::new(),
             started_at: Instant::now(),
+            quiet_since: Instant::now(),
             running: 0,
             one_runs_alone: false,
             source_ended: false,
@@ -173,8 +178,15 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
             && !self.source_ended
             && self.next_lonely().is_none()
             && !self.one_runs_alone
-            && self.tracker.in_flight() < self.options.window
+            && self.has_room()
             && !self.is_store_down()
+    }
+
+    /// A suspect that is held holds the low-water mark too, and must not keep those from coming for whom it waits.
+    fn has_room(&self) -> bool {
+        let taken =
+            if self.lonely.is_empty() { self.tracker.in_flight() } else { self.uploads.len() - self.lonely.len() };
+        taken < self.options.window
     }
 
     fn is_store_down(&self) -> bool {
@@ -183,6 +195,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
 
     fn take_in(&mut self, Delivered { partition, offset, upload }: Delivered) {
         let Some(id) = self.tracker.deliver(partition, offset, Instant::now()) else { return };
+        self.quiet_since = Instant::now();
         let suspected = self.suspects.remove(&upload.key());
         self.uploads.insert(id, Arc::new(upload));
         match suspected {
@@ -208,7 +221,8 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
     /// another one each time, while the culprit is soon the only one left.
     fn next_lonely(&self) -> Option<usize> {
         let (at, &(_, crashes)) = self.lonely.iter().enumerate().min_by_key(|(_, (_, crashes))| *crashes)?;
-        let others_may_come = !self.source_ended && self.started_at.elapsed() < MAX_HOLD;
+        let is_quiet = self.running == 0 && self.quiet_since.elapsed() >= QUIET_HOLD;
+        let others_may_come = !self.source_ended && !is_quiet && self.started_at.elapsed() < MAX_HOLD;
         let is_held = others_may_come && self.suspects.values().any(|&other| other < crashes);
         (!is_held).then_some(at)
     }
@@ -265,6 +279,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
     /// A photo is not in work any more: its name is free for the next version.
     fn leave(&mut self, upload: &Upload) {
         self.running -= 1;
+        self.quiet_since = Instant::now();
         self.one_runs_alone = false;
         let mut waiting = self.names.remove(&upload.relative).unwrap_or_default();
         if self.stop_at.is_none()
