@@ -148,7 +148,7 @@ fn a_second_signal_ends_at_once_without_clear_output() {
         assert_ne!(fs::read(&path).unwrap(), clear, "{}", path.display());
     }
     let (code, _) = run_once(&bench, &[], &[]);
-    assert_eq!((code, bench.published().len()), (0, 80));
+    assert_eq!((code, bench.finished().len()), (0, 80));
 }
 
 #[test]

@@ -104,6 +104,12 @@ impl Bench {
     pub fn published(&self) -> Vec<PathBuf> {
         files_below(&self.output())
     }
+
+    /// All files below the output but those that a killed process left unfinished, which are no results.
+    pub fn finished(&self) -> Vec<PathBuf> {
+        let is_finished = |path: &PathBuf| !name_of(path).starts_with(obscura::store::TEMPORARY_PREFIX);
+        self.published().into_iter().filter(is_finished).collect()
+    }
 }
 
 pub fn files_below(dir: &Path) -> Vec<PathBuf> {
