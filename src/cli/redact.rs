@@ -78,7 +78,7 @@ async fn work(
     inputs: Inputs,
     contact_sheet: Option<PathBuf>,
 ) -> Result<ExitCode, Stop> {
-    let signals = Signals::listen().map_err(|error| FatalError::new(format!("signals: {error}"), "report this"))?;
+    let signals = Signals::listen()?;
     let engine = Engine::start(config)?;
     let mut reporter = Reporter::new(&inputs, config.json, contact_sheet);
     let destinations = Destinations::new(config, output_dir);

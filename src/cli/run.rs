@@ -1,11 +1,6 @@
 //! `obscura run`: the worker that goes on.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-    time::Instant,
-};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
 use clap::Args;
 use obscura::{
@@ -26,7 +21,7 @@ use super::{
     EXIT_FATAL, EXIT_QUARANTINED, Stop,
     config_args::ConfigArgs,
     folders::{is_below, require_output},
-    report::say,
+    report::{print_problem, printable, say},
     runtime,
     signals::Signals,
     worker_args::WorkerArgs,
@@ -121,7 +116,7 @@ impl Folders {
 
 async fn work(config: &Config, folders: &Folders, once: bool) -> Result<ExitCode, Stop> {
     let started = Instant::now();
-    let signals = Signals::listen().map_err(|error| FatalError::new(format!("signals: {error}"), "report this"))?;
+    let signals = Signals::listen()?;
     let state = StateDir::open(&folders.state)?;
     let (journal, suspects) = Journal::open(state.path()).map_err(|error| {
         FatalError::new(format!("cannot use the journal: {error}"), "check the permissions of the state folder")
@@ -172,7 +167,7 @@ async fn work(config: &Config, folders: &Folders, once: bool) -> Result<ExitCode
         Err(error) => {
             tracing::error!(error = %error.message, hint = %error.hint, "cannot go on");
             summarise(&metrics, RunEnd { stopped: true, left: 0 }, seconds, config.json);
-            super::report::print_problem(&error.message, &error.hint);
+            print_problem(&error.message, &error.hint);
             signal_hook::low_level::exit(i32::from(EXIT_FATAL));
         }
     }
@@ -197,10 +192,6 @@ fn log_outcome(outcome: Outcome) {
         tracing::warn!(%photo, problem, "a record needs attention");
     }
     tracing::debug!(%photo, path = %printable(&upload.relative), "path");
-}
-
-fn printable(path: &Path) -> String {
-    super::report::printable(path)
 }
 
 fn summarise(metrics: &Metrics, end: RunEnd, seconds: f64, json: bool) {

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use obscura::error::FatalError;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     flag,
@@ -31,7 +32,11 @@ impl Signals {
     ///
     /// # Errors
     /// If the handlers cannot be installed.
-    pub fn listen() -> io::Result<Self> {
+    pub fn listen() -> Result<Self, FatalError> {
+        Self::install().map_err(|error| FatalError::new(format!("signals: {error}"), "report this"))
+    }
+
+    fn install() -> io::Result<Self> {
         let (sender, stop) = watch::channel(false);
         let came = Arc::new(AtomicI32::new(0));
         let armed = Arc::new(AtomicBool::new(false));

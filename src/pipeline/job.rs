@@ -15,7 +15,7 @@ use crate::{
     photo::{self, Limits},
     redact::{Receipt, RedactedPhoto, SourceFacts, redact, sha256_hex, thumbnail},
     source::{FileVersion, Upload},
-    store::OriginalFacts,
+    store::{OriginalFacts, store_failed},
     telemetry::{Direction, Ended},
 };
 
@@ -115,10 +115,8 @@ impl Workshop {
                 })?;
                 let clear = kept.as_ref().map(|kept| kept.bytes.as_slice());
                 places.quarantine.record(&upload, &error, facts, clear).map_err(|failure| {
-                    let may_pass =
-                        crate::error::is_transient(&failure) || failure.kind() == io::ErrorKind::PermissionDenied;
                     let detail = format!("the quarantine record could not be written: {failure}");
-                    PhotoError::new(Stage::Publish, ErrorCode::StoreFailed, detail).retry_if(may_pass)
+                    store_failed(&failure).with_detail(detail)
                 })
             })
         };

@@ -53,11 +53,11 @@ impl LocalStore {
     /// `store_failed`.
     pub fn put(&self, relative: &Path, photo: &RedactedPhoto) -> PhotoResult<()> {
         if self.receipts {
-            let receipt = serde_json::to_vec_pretty(photo.receipt()).map_err(|error| failed(&error.into()))?;
+            let receipt = serde_json::to_vec_pretty(photo.receipt()).map_err(|error| store_failed(&error.into()))?;
             let path = self.root.join(with_suffix(relative, RECEIPT_SUFFIX));
-            write_atomically(&path, &receipt, 0o666).map_err(|error| failed(&error))?;
+            write_atomically(&path, &receipt, 0o666).map_err(|error| store_failed(&error))?;
         }
-        write_atomically(&self.root.join(relative), photo.bytes(), 0o666).map_err(|error| failed(&error))
+        write_atomically(&self.root.join(relative), photo.bytes(), 0o666).map_err(|error| store_failed(&error))
     }
 
     /// Whether `relative` already holds what would be published: its receipt names this source and this pipeline, and the
@@ -93,13 +93,13 @@ impl LocalStore {
     /// # Errors
     /// `store_failed`.
     pub fn remove(&self, relative: &Path) -> PhotoResult<()> {
-        remove_if_there(&self.root.join(relative)).map_err(|error| failed(&error))?;
-        remove_if_there(&self.root.join(with_suffix(relative, RECEIPT_SUFFIX))).map_err(|error| failed(&error))
+        remove_if_there(&self.root.join(relative)).map_err(|error| store_failed(&error))?;
+        remove_if_there(&self.root.join(with_suffix(relative, RECEIPT_SUFFIX))).map_err(|error| store_failed(&error))
     }
 }
 
 /// The error's own text holds no path. Permissions are the operator's to set: until then photos had better wait.
-fn failed(error: &io::Error) -> PhotoError {
+pub(crate) fn store_failed(error: &io::Error) -> PhotoError {
     let may_pass = is_transient(error) || error.kind() == io::ErrorKind::PermissionDenied;
     PhotoError::new(Stage::Publish, ErrorCode::StoreFailed, error.to_string()).retry_if(may_pass)
 }
@@ -118,9 +118,13 @@ fn can_write(folder: &Path, bytes: u64) -> bool {
 fn remove_unfinished(root: &Path) {
     for found in walkdir::WalkDir::new(root).into_iter().flatten() {
         let is_unfinished = found.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
+        // Only these are looked at: there may be a million results beside them.
+        if !is_unfinished || !found.file_type().is_file() {
+            continue;
+        }
         // A young one may be another worker's that writes to the same folder.
         let age = found.metadata().ok().and_then(|facts| facts.modified().ok()?.elapsed().ok());
-        if is_unfinished && found.file_type().is_file() && age.is_some_and(|age| age >= MIN_UNFINISHED_AGE) {
+        if age.is_some_and(|age| age >= MIN_UNFINISHED_AGE) {
             // What cannot be removed is no result all the same.
             let _ = fs::remove_file(found.path());
         }
