@@ -88,12 +88,26 @@ pub enum ErrorCode {
     Abandoned,
     /// The worker crashed three times while this photo alone was in work.
     CrashLoop,
+    /// A message that is no upload event of a known kind.
+    UnknownEvent,
+    /// No route of the configuration is for this photo.
+    NoRoute,
+    /// The photo belongs to another region, and no topic of that region is configured.
+    RegionMismatch,
+    /// The event names what this worker must not fetch: a strange key, a host that is not allowed, a private address.
+    SourceRefused,
+    /// The original is not there, or the store refuses this worker.
+    SourceMissing,
+    /// Under the output's name lies something else.
+    OutputConflict,
+    /// The photo is published, but its original could not be removed as the route asks.
+    OriginalNotRemoved,
     /// A defect in Obscura.
     InternalError,
 }
 
 impl ErrorCode {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 26] = [
         Self::Unreadable,
         Self::LinkOutsideInput,
         Self::EmptyFile,
@@ -112,6 +126,13 @@ impl ErrorCode {
         Self::TimedOut,
         Self::Abandoned,
         Self::CrashLoop,
+        Self::UnknownEvent,
+        Self::NoRoute,
+        Self::RegionMismatch,
+        Self::SourceRefused,
+        Self::SourceMissing,
+        Self::OutputConflict,
+        Self::OriginalNotRemoved,
         Self::InternalError,
     ];
 
@@ -137,6 +158,13 @@ impl ErrorCode {
             Self::TimedOut => "timed_out",
             Self::Abandoned => "abandoned",
             Self::CrashLoop => "crash_loop",
+            Self::UnknownEvent => "unknown_event",
+            Self::NoRoute => "no_route",
+            Self::RegionMismatch => "region_mismatch",
+            Self::SourceRefused => "source_refused",
+            Self::SourceMissing => "source_missing",
+            Self::OutputConflict => "output_conflict",
+            Self::OriginalNotRemoved => "original_not_removed",
             Self::InternalError => "internal_error",
         }
     }
@@ -164,6 +192,19 @@ impl ErrorCode {
             Self::TimedOut => "raise the stage's time-out if the machine is slow; otherwise report the photo's sha256",
             Self::CrashLoop => {
                 "handle this photo by hand; report its sha256, and check the memory limit if the worker was killed"
+            }
+            Self::UnknownEvent => "see docs/events.md for the kinds of events; send others to another topic",
+            Self::NoRoute => "add a route for such photos, then replay the dead letter",
+            Self::RegionMismatch => "send it to a topic of its region, or name that topic in `region.forward`",
+            Self::SourceRefused => "add the store, or the host to `url_sources.hosts`, if such events are expected",
+            Self::SourceMissing => {
+                "check that the object still exists and that this worker may read it, then replay the dead letter"
+            }
+            Self::OutputConflict => {
+                "somebody else wrote there, or another version of Obscura did; compare, remove it, then replay the dead letter"
+            }
+            Self::OriginalNotRemoved => {
+                "the redacted photo is published; check the rights on the source store, then replay the dead letter"
             }
             Self::EncodeFailed | Self::VerifyFailed | Self::Abandoned | Self::InternalError => {
                 "this is a defect in Obscura; report the photo's sha256 and this record"

@@ -6,6 +6,7 @@ mod check;
 mod memory;
 mod print;
 mod raw;
+pub mod stream;
 mod worker;
 
 use std::path::{Path, PathBuf};

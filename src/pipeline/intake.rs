@@ -142,11 +142,14 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
                 () = until(stop_at) => break,
                 () = changed(&mut store_down) => {}
                 _ = tick.tick() => self.tick(),
-                event = self.source.next(), if wants_more => match event {
+                event = self.source.next(wants_more) => match event {
                     SourceEvent::Assigned(partition) => self.tracker.assign(partition),
                     SourceEvent::Revoked(partition) => {
                         let last = self.tracker.revoke(partition);
-                        self.commit(last.as_slice());
+                        self.source.release(partition, last);
+                    }
+                    SourceEvent::Lost(partition) => {
+                        self.tracker.revoke(partition);
                     }
                     SourceEvent::Delivered(delivered) => self.take_in(delivered),
                     SourceEvent::End => {

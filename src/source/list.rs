@@ -102,10 +102,13 @@ impl ListSource {
 }
 
 impl Source for ListSource {
-    async fn next(&mut self) -> SourceEvent {
+    async fn next(&mut self, wants_uploads: bool) -> SourceEvent {
         if !self.assigned {
             self.assigned = true;
             return SourceEvent::Assigned(Partition::ONLY);
+        }
+        if !wants_uploads {
+            return std::future::pending().await;
         }
         match self.photos.next() {
             Some((index, upload)) => {

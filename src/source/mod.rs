@@ -139,8 +139,10 @@ pub struct Delivered {
 pub enum SourceEvent {
     /// From now on this partition's uploads come here.
     Assigned(Partition),
-    /// From now on they go elsewhere. The source waits for the final commit before it lets go.
+    /// From now on they go elsewhere. The source waits for [`Source::release`] before it lets go, but not for ever.
     Revoked(Partition),
+    /// They went elsewhere already: nothing of this partition counts any more.
+    Lost(Partition),
     Delivered(Delivered),
     /// Nothing more will come.
     End,
@@ -150,8 +152,20 @@ pub enum SourceEvent {
 
 /// Yields uploads and remembers what is done.
 pub trait Source: Send {
-    /// Wait for what comes next. Nothing is lost if the future is dropped before it is ready.
-    fn next(&mut self) -> impl Future<Output = SourceEvent> + Send;
+    /// Wait for what comes next: without `wants_uploads` only for what concerns partitions. Nothing is lost if the future
+    /// is dropped before it is ready.
+    fn next(&mut self, wants_uploads: bool) -> impl Future<Output = SourceEvent> + Send;
+
+    /// Deliver nothing of this partition until it is told otherwise: its window is full.
+    fn hold(&mut self, _partition: Partition, _is_held: bool) {}
+
+    /// A revoked partition has come to rest; `mark` is what is left to be committed before letting go of it.
+    fn release(&mut self, _partition: Partition, _mark: Option<LowWaterMark>) {}
+
+    /// Commit what is left to commit and leave in order; called once, after the last upload is done.
+    fn close(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 
     /// The upload at this place is done, whatever is before it. For sources that can remember single uploads.
     fn done(&mut self, _partition: Partition, _offset: i64) {}

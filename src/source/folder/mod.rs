@@ -104,10 +104,13 @@ impl FolderSource {
 }
 
 impl Source for FolderSource {
-    async fn next(&mut self) -> SourceEvent {
+    async fn next(&mut self, wants_uploads: bool) -> SourceEvent {
         if !self.assigned {
             self.assigned = true;
             return SourceEvent::Assigned(Partition::ONLY);
+        }
+        if !wants_uploads {
+            return std::future::pending().await;
         }
         loop {
             match self.found.recv().await {
@@ -191,7 +194,7 @@ mod tests {
 
     async fn next_upload(source: &mut FolderSource) -> Option<Upload> {
         loop {
-            match source.next().await {
+            match source.next(true).await {
                 SourceEvent::Delivered(delivered) => return Some(delivered.upload),
                 SourceEvent::End => return None,
                 SourceEvent::Assigned(_) => {}
@@ -298,7 +301,7 @@ mod tests {
         assert_eq!(names(&mut source, 1).await, set(["late.jpg"]));
         fs::remove_dir_all(place.root()).unwrap();
         let failed = loop {
-            match source.next().await {
+            match source.next(true).await {
                 SourceEvent::Failed(error) => break error,
                 SourceEvent::Assigned(_) => {}
                 other => panic!("{other:?}"),

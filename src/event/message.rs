@@ -1,0 +1,94 @@
+//! The one shape that all kinds of events are turned into.
+
+use std::fmt;
+
+/// A message as it came, without its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    pub headers: &'a [(String, Vec<u8>)],
+    pub payload: &'a [u8],
+}
+
+/// What one record of a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    Upload(UploadEvent),
+    Ignored(Ignored),
+}
+
+/// Why a record asks for nothing. The names are labels of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ignored {
+    /// A store's test of its own configuration.
+    TestEvent,
+    /// Something was removed.
+    Deletion,
+    /// Of a kind that is no upload, such as a changed tag or a restored archive.
+    OtherKind,
+    /// A folder's marker: a name that ends in `/` without content.
+    FolderMarker,
+    /// What Obscura wrote itself.
+    OwnOutput,
+}
+
+/// A photo has arrived.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UploadEvent {
+    pub tenant: Option<String>,
+    pub project: Option<String>,
+    /// Who uploaded it. Personal: never logged.
+    pub uploader: Option<String>,
+    /// The region that the event itself names.
+    pub region: Option<String>,
+    pub location: Location,
+    /// The store's version id (S3, Azure) or generation (GCS).
+    pub version: Option<String>,
+    /// Without quotation marks.
+    pub etag: Option<String>,
+    pub size_bytes: Option<u64>,
+}
+
+/// Where the photo lies.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Location {
+    /// In a bucket or container; `key` as the store knows it, decoded.
+    Object { service: Service, bucket: String, key: String },
+    /// Behind a signed URL. A secret: whoever has it has the photo.
+    Url(String),
+}
+
+/// Which kind of store a bucket belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    S3,
+    /// With the storage account.
+    Azure {
+        account: String,
+    },
+    Gcs,
+    /// The event names only a bucket; the configuration knows which store it is in.
+    Any,
+}
+
+/// The message is no upload event that Obscura knows. Told without repeating its content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected an upload event, found {found}")]
+pub struct UnknownEvent {
+    pub found: String,
+}
+
+/// Names and keys are not for logs.
+impl fmt::Debug for UploadEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadEvent").field("size_bytes", &self.size_bytes).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Object { .. } => "Object",
+            Self::Url(_) => "Url",
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! What one record of a message asks of this worker, after routing.
+
+use std::{fmt, sync::Arc};
+
+use super::{Ignored, Location};
+use crate::{config::stream::RouteConfig, error::PhotoError};
+
+/// The answer of the routes to one record.
+#[derive(Debug)]
+pub enum Routed {
+    Redact(PhotoRequest),
+    Ignore(Ignored),
+    /// Another region's: not a byte of the photo is fetched here.
+    Forward {
+        region: String,
+        topic: String,
+    },
+    /// A dead letter; with its owner, if that is known.
+    Refuse {
+        error: PhotoError,
+        owner: Option<Owner>,
+    },
+}
+
+/// Whose photo it is. Both are safe as parts of a key: letters, digits, `.`, `_` and `-`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    pub tenant: String,
+    pub project: String,
+}
+
+/// A photo to fetch, redact and publish.
+#[derive(Clone, Debug)]
+pub struct PhotoRequest {
+    pub route: Arc<RouteConfig>,
+    pub owner: Owner,
+    /// Personal: leaves this process only as a keyed hash.
+    pub uploader: Option<String>,
+    pub source: SourcePhoto,
+}
+
+/// Exactly one version of one photo, or the present one if the event names none.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SourcePhoto {
+    /// Name of the configured store; none for a signed URL.
+    pub store: Option<String>,
+    pub location: Location,
+    pub version: Option<String>,
+    pub etag: Option<String>,
+    pub size_bytes: Option<u64>,
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Owner")
+    }
+}
+
+impl fmt::Debug for SourcePhoto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourcePhoto").field("store", &self.store).finish_non_exhaustive()
+    }
+}
