@@ -1,5 +1,5 @@
 # Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
-.PHONY: help setup build demo test check fmt bench accuracy soak fuzz advisories clean
+.PHONY: help setup build demo test check fmt docs bench accuracy soak fuzz advisories clean
 
 PHOTOS ?=
 DATA ?=
@@ -34,6 +34,9 @@ check:       ## Formatting, lints, licences, unused dependencies, docs
 
 fmt:         ## Format the code
 	cargo fmt --all
+
+docs:        ## Write docs/configuration.md anew from the keys that the program knows
+	OBSCURA_UPDATE_DOCS=1 cargo test --locked --all-features --test behaviour -- --exact reference::the_configuration_page_is_up_to_date
 
 bench: build ## Speed and memory beside deface and other codecs; PHOTOS=dir for your own
 	@scripts/bench.sh $(PHOTOS)

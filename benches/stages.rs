@@ -128,7 +128,8 @@ impl Threads {
     fn detect(&self, photo: Box<dyn Photo>) -> (DetectionReport, Box<dyn Photo>) {
         let photo = Arc::new(photo);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let report = runtime.block_on(self.detectors.detect(&photo, &CONFIG.redaction, &self.cpu)).unwrap();
+        let report =
+            runtime.block_on(self.detectors.detect(&photo, &CONFIG.redaction, &Wanted::default(), &self.cpu)).unwrap();
         (report, Arc::into_inner(photo).unwrap())
     }
 }

@@ -11,6 +11,7 @@ mod redact;
 mod report;
 mod run;
 mod signals;
+mod stream_args;
 mod worker_args;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use clap::Args;
 use obscura::{
     config::Config,
     error::FatalError,
-    pipeline::{Destinations, Engine, IntakeOptions, Mode, Vitals, Workshop, run as run_pipeline},
+    pipeline::{Destinations, Engine, IntakeOptions, Mode, Places, Vitals, Workshop, run as run_pipeline},
     source::{Inputs, ListSource, collect},
 };
 
@@ -83,9 +83,10 @@ async fn work(
     let mut reporter = Reporter::new(&inputs, config.json, contact_sheet);
     let destinations = Destinations::new(config, output_dir);
     let thumbnail_px = reporter.wants_thumbnails().then_some(THUMBNAIL_PX);
-    let shop = Workshop::start(&engine, config, destinations.clone(), Mode::OneShot { thumbnail_px })?;
+    let shop = Workshop::start(&engine, config, Places::Folder(destinations.clone()), Mode::OneShot { thumbnail_px })?;
     let intake = IntakeOptions {
         window: config.worker.window,
+        revoke: config.revoke_within(),
         drain: config.worker.drain,
         stall: config.worker.stall,
         end_without_record: true,

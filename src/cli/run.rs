@@ -8,10 +8,10 @@ use obscura::{
     config::Config,
     error::{FatalError, PhotoError},
     pipeline::{
-        Destinations, Done, Engine, IntakeOptions, Journal, Mode, Outcome, RunEnd, Vitals, Workshop,
+        Destinations, Done, Engine, IntakeOptions, Journal, Mode, Outcome, Places, RunEnd, Suspects, Vitals, Workshop,
         run as run_pipeline,
     },
-    source::{FolderOptions, FolderSource},
+    source::{FolderOptions, FolderSource, Source},
     store::StateDir,
     telemetry::{Metrics, start_logs},
 };
@@ -115,25 +115,15 @@ impl Folders {
 }
 
 async fn work(config: &Config, folders: &Folders, once: bool) -> Result<ExitCode, Stop> {
-    let started = Instant::now();
     let signals = Signals::listen()?;
     let state = StateDir::open(&folders.state)?;
-    let (journal, suspects) = Journal::open(state.path()).map_err(|error| {
-        FatalError::new(format!("cannot use the journal: {error}"), "check the permissions of the state folder")
-    })?;
-    if !suspects.is_empty() {
-        tracing::warn!(suspects = suspects.len(), "the last worker did not end well; what it had in work runs alone");
-    }
+    let (journal, suspects) = open_journal(&state)?;
     let destinations = Destinations::new(config, folders.output.clone());
     destinations.store.remove_unfinished();
     destinations.quarantine.remove_unfinished();
     let engine = Engine::start(config)?;
-    let shop = Arc::new(Workshop::start(&engine, config, destinations, Mode::Worker { journal, suspects })?);
-    let vitals = Arc::new(Vitals::default());
-    if let Some(address) = config.worker.listen {
-        let address = admin::serve(address, Arc::clone(&vitals), Arc::clone(&shop)).await?;
-        tracing::info!(%address, "the admin port is open");
-    }
+    let mode = Mode::Worker { journal, suspects };
+    let worker = Worker::start(config, &engine, Places::Folder(destinations), mode).await?;
     let options = FolderOptions { stable: config.worker.stable, rescan: config.worker.rescan, once };
     // The folders exist from here on, so that none of them is taken for a folder of uploads.
     for dir in [&folders.output, &folders.quarantine] {
@@ -143,32 +133,82 @@ async fn work(config: &Config, folders: &Folders, once: bool) -> Result<ExitCode
     }
     let skip = [folders.output.clone(), folders.quarantine.clone(), folders.state.clone()];
     let source = FolderSource::open(&folders.source, &skip, state.path(), options)?;
-    vitals.warm();
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), threads = config.worker_count(), "ready");
-    let intake = IntakeOptions {
-        window: config.worker.window,
-        drain: config.worker.drain,
-        stall: config.worker.stall,
-        end_without_record: false,
-    };
-    let metrics = Arc::clone(shop.metrics());
-    let end = run_pipeline(Arc::clone(&shop), source, intake, vitals, signals.stop.clone(), log_outcome).await;
-    let seconds = started.elapsed().as_secs_f64();
-    match end {
-        Ok(end) => {
-            summarise(&metrics, end, seconds, config.json);
-            let any_quarantined = metrics.photo_counts().get("quarantined").is_some_and(|&count| count > 0);
-            if end.left > 0 {
-                // Threads may still be in the middle of photos that nobody waits for any more.
-                signal_hook::low_level::exit(0);
-            }
-            Ok(if once && any_quarantined { ExitCode::from(EXIT_QUARANTINED) } else { ExitCode::SUCCESS })
+    worker.run(config, source, &signals, once).await
+}
+
+/// What the last worker had in work when it ended badly runs alone.
+pub(super) fn open_journal(state: &StateDir) -> Result<(Journal, Suspects), FatalError> {
+    let (journal, suspects) = Journal::open(state.path()).map_err(|error| {
+        FatalError::new(format!("cannot use the journal: {error}"), "check the permissions of the state folder")
+    })?;
+    if !suspects.is_empty() {
+        tracing::warn!(suspects = suspects.len(), "the last worker did not end well; what it had in work runs alone");
+    }
+    Ok((journal, suspects))
+}
+
+/// A warm workshop whose admin port is open.
+pub(super) struct Worker {
+    shop: Arc<Workshop>,
+    vitals: Arc<Vitals>,
+    started: Instant,
+}
+
+impl Worker {
+    pub(super) async fn start(
+        config: &Config,
+        engine: &Engine,
+        places: Places,
+        mode: Mode,
+    ) -> Result<Self, FatalError> {
+        let started = Instant::now();
+        let shop = Arc::new(Workshop::start(engine, config, places, mode)?);
+        let vitals = Arc::new(Vitals::default());
+        if let Some(address) = config.worker.listen {
+            let address = admin::serve(address, Arc::clone(&vitals), Arc::clone(&shop)).await?;
+            tracing::info!(%address, "the admin port is open");
         }
-        Err(error) => {
-            tracing::error!(error = %error.message, hint = %error.hint, "cannot go on");
-            summarise(&metrics, RunEnd { stopped: true, left: 0 }, seconds, config.json);
-            print_problem(&error.message, &error.hint);
-            signal_hook::low_level::exit(i32::from(EXIT_FATAL));
+        Ok(Self { shop, vitals, started })
+    }
+
+    /// Work until the source ends or a signal comes, then tell how it went.
+    pub(super) async fn run(
+        self,
+        config: &Config,
+        source: impl Source,
+        signals: &Signals,
+        once: bool,
+    ) -> Result<ExitCode, Stop> {
+        let Self { shop, vitals, started } = self;
+        vitals.set_joined(source.has_joined());
+        vitals.warm();
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), threads = config.worker_count(), "ready");
+        let intake = IntakeOptions {
+            window: config.worker.window,
+            revoke: config.revoke_within(),
+            drain: config.worker.drain,
+            stall: config.worker.stall,
+            end_without_record: false,
+        };
+        let metrics = Arc::clone(shop.metrics());
+        let end = run_pipeline(Arc::clone(&shop), source, intake, vitals, signals.stop.clone(), log_outcome).await;
+        let seconds = started.elapsed().as_secs_f64();
+        match end {
+            Ok(end) => {
+                summarise(&metrics, end, seconds, config.json);
+                let any_quarantined = metrics.photo_counts().get("quarantined").is_some_and(|&count| count > 0);
+                if end.left > 0 {
+                    // Threads may still be in the middle of photos that nobody waits for any more.
+                    signal_hook::low_level::exit(0);
+                }
+                Ok(if once && any_quarantined { ExitCode::from(EXIT_QUARANTINED) } else { ExitCode::SUCCESS })
+            }
+            Err(error) => {
+                tracing::error!(error = %error.message, hint = %error.hint, "cannot go on");
+                summarise(&metrics, RunEnd { stopped: true, left: 0 }, seconds, config.json);
+                print_problem(&error.message, &error.hint);
+                signal_hook::low_level::exit(i32::from(EXIT_FATAL));
+            }
         }
     }
 }
@@ -183,6 +223,8 @@ fn log_outcome(outcome: Outcome) {
         }
         Ok(Done::AlreadyPublished) => tracing::info!(%photo, ms, "already published"),
         Ok(Done::Gone) => tracing::info!(%photo, "gone before its turn"),
+        Ok(Done::Ignored) => tracing::debug!(%photo, "nothing to do"),
+        Ok(Done::Forwarded) => tracing::info!(%photo, "forwarded to its region"),
         Ok(Done::NotStarted) => {}
         Err(PhotoError { code, stage, detail, .. }) => {
             tracing::warn!(%photo, ms, %code, %stage, detail, "quarantined");

@@ -8,6 +8,8 @@ use obscura::{
     telemetry::{LogFormat, LogLevel},
 };
 
+use super::stream_args::StreamArgs;
+
 #[derive(Clone, Debug, Default, Args)]
 pub struct WorkerArgs {
     /// Folder to follow [key: source.dir]
@@ -81,10 +83,14 @@ pub struct WorkerArgs {
     /// Longest pause between attempts [key: retry.longest_pause_ms]
     #[arg(long, env = "OBSCURA_RETRY_LONGEST_PAUSE_MS", value_name = "MS", help_heading = "Operation")]
     retry_longest_pause_ms: Option<u64>,
+
+    #[command(flatten)]
+    stream: StreamArgs,
 }
 
 impl WorkerArgs {
     pub fn apply(self, raw: &mut RawConfig) {
+        self.stream.apply(raw);
         raw.source.dir.set(self.source);
         raw.source.stable_ms.set(self.stable_ms);
         raw.source.rescan_s.set(self.rescan_s);

@@ -6,16 +6,22 @@ mod check;
 mod memory;
 mod print;
 mod raw;
+mod reference;
 pub mod stream;
 mod worker;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use self::check::Checker;
 
 pub use self::{
     memory::ExpectedMemory,
     raw::{Field, RawConfig},
+    reference::reference,
+    stream::StreamConfig,
     worker::WorkerConfig,
 };
 use crate::{
@@ -61,6 +67,8 @@ pub struct Config {
     pub quarantine_dir: Option<PathBuf>,
     pub keep_original: bool,
     pub worker: WorkerConfig,
+    /// None: `obscura run` follows a folder.
+    pub stream: Option<StreamConfig>,
 }
 
 /// Read a config file.
@@ -97,8 +105,36 @@ impl Config {
         }
         let d = defaults;
         let worker = WorkerConfig::resolve(&raw, &d, &mut check);
+        let (raw_stream, raw_defaults) = (raw.clone(), d.clone());
         let RawConfig { output, limits, budget, models, detect, redact, quarantine, .. } = raw;
         let face_enlarge = check.ranged("redact.face_enlarge", redact.face_enlarge, d.redact.face_enlarge, 0.0, 4.0);
+        let redaction = RedactionPolicy {
+            face: ClassPolicy {
+                style: check.value("redact.face_style", redact.face_style, d.redact.face_style),
+                cells: check.ranged("redact.face_cells", redact.face_cells, d.redact.face_cells, 1, 8),
+                enlarge_x: face_enlarge,
+                enlarge_y: face_enlarge,
+            },
+            plate: ClassPolicy {
+                style: check.value("redact.plate_style", redact.plate_style, d.redact.plate_style),
+                cells: check.ranged("redact.plate_cells", redact.plate_cells, d.redact.plate_cells, 1, 8),
+                enlarge_x: check.ranged(
+                    "redact.plate_enlarge_x",
+                    redact.plate_enlarge_x,
+                    d.redact.plate_enlarge_x,
+                    0.0,
+                    4.0,
+                ),
+                enlarge_y: check.ranged(
+                    "redact.plate_enlarge_y",
+                    redact.plate_enlarge_y,
+                    d.redact.plate_enlarge_y,
+                    0.0,
+                    4.0,
+                ),
+            },
+        };
+        let stream = StreamConfig::resolve(&raw_stream, &raw_defaults, &redaction, &mut check);
         let config = Self {
             output_dir: check.optional("output.dir", output.dir),
             receipts: check.value("output.receipts", output.receipts, d.output.receipts),
@@ -139,32 +175,7 @@ impl Config {
                 detect.execution_providers,
                 d.detect.execution_providers,
             ),
-            redaction: RedactionPolicy {
-                face: ClassPolicy {
-                    style: check.value("redact.face_style", redact.face_style, d.redact.face_style),
-                    cells: check.ranged("redact.face_cells", redact.face_cells, d.redact.face_cells, 1, 8),
-                    enlarge_x: face_enlarge,
-                    enlarge_y: face_enlarge,
-                },
-                plate: ClassPolicy {
-                    style: check.value("redact.plate_style", redact.plate_style, d.redact.plate_style),
-                    cells: check.ranged("redact.plate_cells", redact.plate_cells, d.redact.plate_cells, 1, 8),
-                    enlarge_x: check.ranged(
-                        "redact.plate_enlarge_x",
-                        redact.plate_enlarge_x,
-                        d.redact.plate_enlarge_x,
-                        0.0,
-                        4.0,
-                    ),
-                    enlarge_y: check.ranged(
-                        "redact.plate_enlarge_y",
-                        redact.plate_enlarge_y,
-                        d.redact.plate_enlarge_y,
-                        0.0,
-                        4.0,
-                    ),
-                },
-            },
+            redaction,
             quarantine_dir: check.optional("quarantine.dir", quarantine.dir),
             keep_original: check.value(
                 "quarantine.keep_original",
@@ -172,6 +183,7 @@ impl Config {
                 d.quarantine.keep_original,
             ),
             worker,
+            stream,
         };
         if check.problems.is_empty() && config.execution_providers.is_empty() {
             check.problem("`detect.execution_providers`: expected at least one, found none", "use [\"cpu\"]");
@@ -193,6 +205,13 @@ impl Config {
     pub fn encoded_budget_bytes(&self) -> u64 {
         let by_threads = ENCODED_BYTES_PER_THREAD * self.worker_count() as u64;
         self.encoded_bytes.unwrap_or(by_threads.max(MIN_ENCODED_BYTES))
+    }
+
+    /// How long photos of a revoked partition may take to end: long before the group gives the worker up.
+    #[must_use]
+    pub fn revoke_within(&self) -> Duration {
+        let third = self.stream.as_ref().map(|stream| stream.kafka.max_poll_interval / 3);
+        third.map_or(self.worker.drain, |third| third.min(self.worker.drain))
     }
 
     /// Where photos that failed are recorded.
@@ -247,6 +266,8 @@ mod tests {
             .fold(String::new(), |text, line| text + line + "\n");
         let raw = parse(&uncommented).unwrap();
         assert!(raw.unknown_keys().is_empty(), "{:?}", raw.unknown_keys());
+        // Kafka wants stores and routes, which are tables.
+        let raw = RawConfig { kafka: RawConfig::default().kafka, ..raw };
         assert!(Config::resolve(raw).unwrap().face_min_score.is_some());
     }
 

@@ -4,7 +4,10 @@ use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
-use super::{Config, MIB};
+use super::{
+    Config, MIB, StreamConfig,
+    stream::{Mechanism, SaslConfig, SaslMechanism, Secret},
+};
 
 impl Config {
     /// The effective values as a config file.
@@ -110,6 +113,7 @@ impl Config {
                 ("attempts", Some(worker.retry.attempts.to_string())),
                 ("first_pause_ms", milliseconds(worker.retry.first_pause)),
                 ("longest_pause_ms", milliseconds(worker.retry.longest_pause)),
+                ("patience_s", self.stream.as_ref().and_then(|stream| seconds(stream.patience))),
             ],
         );
         section(
@@ -117,7 +121,80 @@ impl Config {
             &[("listen", Some(quoted(&worker.listen.map_or_else(String::new, |address| address.to_string()))))],
         );
         section("log", &[("level", Some(word(&worker.log_level))), ("format", Some(word(&worker.log_format)))]);
+        if let Some(stream) = &self.stream {
+            print_stream(stream, &mut section);
+            let _ = write!(text, "\n{}", stream.tables_as_toml());
+        }
         text
+    }
+}
+
+fn print_stream(stream: &StreamConfig, section: &mut impl FnMut(&str, &[(&str, Option<String>)])) {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| quoted(&path.display().to_string()));
+    let list = |names: &[String]| Some(toml::Value::from(names.to_vec()).to_string());
+    let (kafka, tls) = (&stream.kafka, stream.kafka.tls.clone().unwrap_or_default());
+    let forward: toml::Table = stream.forward_topics.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
+    section(
+        "region",
+        &[
+            ("name", Some(quoted(&stream.region))),
+            ("store", Some(quoted(&stream.region_store))),
+            ("forward", Some(toml::Value::Table(forward).to_string())),
+        ],
+    );
+    let (mechanism, username, password_file, token_file) = sasl_keys(kafka.sasl.as_ref());
+    section(
+        "kafka",
+        &[
+            ("brokers", Some(quoted(&kafka.brokers))),
+            ("topics", list(&kafka.topics)),
+            ("group", Some(quoted(&kafka.group))),
+            ("assignment", Some(word(&kafka.assignment))),
+            ("instance_id", kafka.instance_id.as_deref().map(quoted)),
+            ("outcome_topic", kafka.outcome_topic.as_deref().map(quoted)),
+            ("dead_letter_topic", Some(quoted(&kafka.dead_letter_topic))),
+            ("session_timeout_s", Some(kafka.session_timeout.as_secs().to_string())),
+            ("max_poll_interval_s", Some(kafka.max_poll_interval.as_secs().to_string())),
+            ("fetch_mib", Some((kafka.fetch_bytes >> 20).to_string())),
+            ("max_message_kib", Some((kafka.max_message_bytes >> 10).to_string())),
+            ("security", Some(word(&kafka.security()))),
+            ("ca_file", path(&tls.ca_file)),
+            ("cert_file", path(&tls.cert_file)),
+            ("key_file", path(&tls.key_file)),
+            ("key_password_file", tls.key_password.as_ref().and_then(secret_file)),
+            ("sasl_mechanism", mechanism.as_ref().map(word)),
+            ("username", username.as_deref().map(quoted)),
+            ("password_file", password_file),
+            ("token_file", token_file),
+        ],
+    );
+    section("url_sources", &[("hosts", list(&stream.url_hosts))]);
+}
+
+type SaslKeys = (Option<Mechanism>, Option<String>, Option<String>, Option<String>);
+
+fn sasl_keys(sasl: Option<&SaslConfig>) -> SaslKeys {
+    match sasl {
+        None => (None, None, None, None),
+        Some(SaslConfig::TokenFile(file)) => {
+            (Some(Mechanism::OAuthBearer), None, None, Some(quoted(&file.display().to_string())))
+        }
+        Some(SaslConfig::Password { mechanism, username, password }) => {
+            let mechanism = match mechanism {
+                SaslMechanism::Plain => Mechanism::Plain,
+                SaslMechanism::ScramSha256 => Mechanism::ScramSha256,
+                SaslMechanism::ScramSha512 => Mechanism::ScramSha512,
+            };
+            (Some(mechanism), Some(username.clone()), secret_file(password), None)
+        }
+    }
+}
+
+/// A secret of the environment has no place in a file.
+fn secret_file(secret: &Secret) -> Option<String> {
+    match secret {
+        Secret::File(path) => Some(quoted(&path.display().to_string())),
+        Secret::Value(_) => None,
     }
 }
 

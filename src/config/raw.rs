@@ -7,8 +7,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
+use super::stream::{Assignment, CredentialsKind, Mechanism, OriginalsKind, Security};
 use crate::{
-    detect::ExecutionProvider,
+    detect::{Class, ExecutionProvider},
     redact::Style,
     telemetry::{LogFormat, LogLevel},
 };
@@ -45,8 +46,14 @@ impl<T> Field<T> {
     }
 }
 
+/// A table of the file.
+pub(super) trait Table: DeserializeOwned + Default {
+    /// Keys that are not known here, and those that would be.
+    fn unknown_keys(&self) -> (Vec<String>, &'static [&'static str]);
+}
+
 macro_rules! section {
-    ($(#[$doc:meta])* $name:ident { $($key:ident: $kind:ty),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[doc = $help:literal])* $key:ident: $kind:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, Deserialize)]
         #[serde(default)]
@@ -56,8 +63,17 @@ macro_rules! section {
             pub unknown: BTreeMap<String, toml::Value>,
         }
 
+        impl Table for $name {
+            fn unknown_keys(&self) -> (Vec<String>, &'static [&'static str]) {
+                (self.unknown.keys().cloned().collect(), Self::KEYS)
+            }
+        }
+
         impl $name {
             pub const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
+            /// Key, type and what it means, where that is told here.
+            pub const HELP: &'static [(&'static str, &'static str, &'static str)] =
+                &[$((stringify!($key), stringify!($kind), concat!("", $($help),*))),*];
         }
     };
 }
@@ -97,7 +113,142 @@ section!(RawTimeouts {
     drain_s: u64,
     stall_s: u64,
 });
-section!(RawRetry { attempts: usize, first_pause_ms: u64, longest_pause_ms: u64 });
+section!(RawRetry { attempts: usize, first_pause_ms: u64, longest_pause_ms: u64, patience_s: u64 });
+section!(RawRegion { name: String, store: String, forward: BTreeMap<String, String> });
+section!(RawKafka {
+    brokers: String,
+    topics: Vec<String>,
+    group: String,
+    assignment: Assignment,
+    instance_id: String,
+    outcome_topic: String,
+    dead_letter_topic: String,
+    session_timeout_s: u64,
+    max_poll_interval_s: u64,
+    fetch_mib: u64,
+    max_message_kib: u64,
+    security: Security,
+    ca_file: PathBuf,
+    cert_file: PathBuf,
+    key_file: PathBuf,
+    key_password_file: PathBuf,
+    sasl_mechanism: Mechanism,
+    username: String,
+    password_file: PathBuf,
+    token_file: PathBuf,
+});
+section!(RawUrlSources { hosts: Vec<String> });
+section!(
+    /// One of `stores`.
+    RawStore {
+        /// by which routes name it; required
+        name: String,
+        /// `s3://bucket`, `az://account/container`, `gs://bucket` or `file:///folder`; required
+        url: String,
+        /// the region that its photos belong to, in your words; required
+        region: String,
+        /// what the store itself calls its region, such as `eu-central-1`; checked at the start where the store can tell
+        cloud_region: String,
+        /// base URL of an S3-compatible store, an emulator or a private endpoint; the cloud's own if not set
+        endpoint: String,
+        /// certificate authority of the endpoint, PEM
+        ca_file: PathBuf,
+        /// plain HTTP to other than loopback
+        allow_insecure: bool,
+        /// bucket in the host name instead of in the path of the endpoint
+        virtual_hosted: bool,
+        /// `environment` (the default), `keys`, `web_identity`, `assume_role`; Azure: `account_key`, `sas`, `azure_federated`, `bearer`; GCS: `service_account`, `bearer`; folders: `none`
+        credentials: CredentialsKind,
+        /// for `assume_role`: who asks for the role: `environment`, `keys` or `web_identity`
+        base_credentials: CredentialsKind,
+        /// for `keys`: the variable that holds it
+        access_key_id_env: String,
+        /// or the file; files are read again when they change
+        access_key_id_file: PathBuf,
+        /// for `keys`
+        secret_access_key_env: String,
+        /// for `keys`
+        secret_access_key_file: PathBuf,
+        /// for `keys`, if there is one
+        session_token_env: String,
+        /// for `keys`, if there is one
+        session_token_file: PathBuf,
+        /// for `web_identity` and `assume_role`
+        role_arn: String,
+        /// for `assume_role`: what the role's owner chose
+        external_id_env: String,
+        /// for `assume_role`: what the role's owner chose
+        external_id_file: PathBuf,
+        /// token service; that of the cloud region if not set
+        sts_endpoint: String,
+        /// for `account_key`
+        account_key_env: String,
+        /// for `account_key`
+        account_key_file: PathBuf,
+        /// for `sas`
+        sas_token_env: String,
+        /// for `sas`
+        sas_token_file: PathBuf,
+        /// for `bearer`
+        bearer_token_env: String,
+        /// for `bearer`
+        bearer_token_file: PathBuf,
+        /// for `web_identity` and `azure_federated`: the token that the platform keeps fresh
+        token_file: PathBuf,
+        /// for `azure_federated`
+        tenant_id: String,
+        /// for `azure_federated`
+        client_id: String,
+        /// for `azure_federated`: the login host
+        authority: String,
+        /// for `service_account`: its JSON
+        service_account_file: PathBuf,
+    }
+);
+section!(
+    /// One of `routes`.
+    RawRoute {
+        /// for messages and metrics about it; `routes[n]` if not set
+        name: String,
+        /// name of the source store; any, and signed URLs, if not set
+        store: String,
+        /// start of the key
+        match_prefix: String,
+        /// tenant that the event names
+        match_tenant: String,
+        /// project that the event names
+        match_project: String,
+        /// the region of its photos; that of its stores if not set
+        region: String,
+        /// whose photos they are, where the event does not say
+        tenant: String,
+        /// the same for the project
+        project: String,
+        /// name of the store to publish in; required
+        destination: String,
+        /// put before the output's name
+        prefix: String,
+        /// after publishing: `keep` (the default), `delete`, `move`
+        originals: OriginalsKind,
+        /// for `move`: name of a store of the same region
+        vault: String,
+        /// put before the original's name there
+        vault_prefix: String,
+        /// what is obscured: `["face", "plate"]` if not set
+        classes: Vec<Class>,
+        /// as `redact.face_style`, which is the default; so with the others
+        face_style: Style,
+        face_cells: u32,
+        face_enlarge: f32,
+        /// lowest score that counts, as `detect.face_min_score`
+        face_min_score: f32,
+        plate_style: Style,
+        plate_cells: u32,
+        plate_enlarge_x: f32,
+        plate_enlarge_y: f32,
+        plate_min_score: f32,
+    }
+);
 section!(RawAdmin { listen: String });
 section!(RawLog { level: LogLevel, format: LogFormat });
 
@@ -108,20 +259,29 @@ macro_rules! sections {
         #[serde(default)]
         pub struct RawConfig {
             $(pub $name: $kind,)*
+            /// Tables of [`RawStore`] and [`RawRoute`], each read on its own.
+            pub stores: Field<Vec<toml::Table>>,
+            pub routes: Field<Vec<toml::Table>>,
             #[serde(flatten)]
             pub unknown: BTreeMap<String, toml::Value>,
         }
 
         impl RawConfig {
-            pub const SECTIONS: &'static [&'static str] = &[$(stringify!($name)),*];
+            pub const SECTIONS: &'static [&'static str] = &[$(stringify!($name),)* "stores", "routes"];
+
+            /// Section and type of every key.
+            pub(super) fn types() -> Vec<(&'static str, &'static [(&'static str, &'static str, &'static str)])> {
+                vec![$((stringify!($name), $kind::HELP)),*]
+            }
 
             /// Unknown keys as (full name, names that would be known there).
             #[must_use]
             pub fn unknown_keys(&self) -> Vec<(String, &'static [&'static str])> {
                 let mut found: Vec<_> = self.unknown.keys().map(|key| (key.clone(), Self::SECTIONS)).collect();
-                $(found.extend(
-                    self.$name.unknown.keys().map(|key| (format!("{}.{key}", stringify!($name)), $kind::KEYS)),
-                );)*
+                $(
+                    let (keys, known) = self.$name.unknown_keys();
+                    found.extend(keys.into_iter().map(|key| (format!("{}.{key}", stringify!($name)), known)));
+                )*
                 found
             }
         }
@@ -140,6 +300,9 @@ sections! {
     state: RawState,
     timeouts: RawTimeouts,
     retry: RawRetry,
+    region: RawRegion,
+    kafka: RawKafka,
+    url_sources: RawUrlSources,
     admin: RawAdmin,
     log: RawLog,
 }

@@ -69,7 +69,12 @@ impl WorkerConfig {
             stage_limits,
             drain,
             stall,
-            retry: RetryPolicy { attempts, first_pause, longest_pause: longest_pause.max(first_pause) },
+            retry: RetryPolicy {
+                attempts,
+                first_pause,
+                longest_pause: longest_pause.max(first_pause),
+                patience: Duration::ZERO,
+            },
             max_batch: check.ranged("detect.max_batch", detect.max_batch.clone(), d.detect.max_batch.clone(), 0, 256),
             max_queue_delay,
             health_interval,

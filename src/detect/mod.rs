@@ -15,6 +15,7 @@ mod report;
 mod session;
 mod shapes;
 mod views;
+mod wanted;
 mod yunet;
 
 use std::fmt;
@@ -28,6 +29,7 @@ pub use self::{
     report::DetectionReport,
     session::{ExecutionProvider, OrtDetector, Runtime},
     views::{View, ViewNeeds, plan_views},
+    wanted::Wanted,
 };
 use crate::{
     error::PhotoResult,

@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    Class, DetectionReport, Detector, ModelSpec, View,
+    Class, DetectionReport, Detector, ModelSpec, View, Wanted,
     batch::{BatchQueue, Next, Request, answer_each},
     collect::{Reply, collect},
     known::check_health,
@@ -134,7 +134,7 @@ impl DetectorPool {
         self.models.iter().map(|model| model.queue.len()).sum()
     }
 
-    /// Look at every view that the plans of all models ask for. The views are cut out on `cpu`.
+    /// Look at every view that the plans of the models of all `wanted` classes ask for. The views are cut out on `cpu`.
     ///
     /// # Errors
     /// `detector_failed`, `detector_overflow` if a view has no complete answer.
@@ -142,13 +142,14 @@ impl DetectorPool {
         &self,
         photo: &SharedPhoto,
         policy: &RedactionPolicy,
+        wanted: &Wanted,
         cpu: &Arc<CpuPool>,
     ) -> PhotoResult<DetectionReport> {
         let size = photo.upright_size();
         let renditions = photo.renditions();
         let mut report = ReportBuilder::new(size);
         let mut looks = Vec::new();
-        for model in &self.models {
+        for model in self.models.iter().filter(|model| wanted.wants(model.spec.class)) {
             let views = plan_views(size, &model.spec.view_needs(model.min_object_px));
             report.expect(&model.spec, &views, renditions);
             let renditions_of = |view| (0..renditions).map(move |rendition| (Arc::clone(model), view, rendition));
@@ -166,7 +167,7 @@ impl DetectorPool {
             answers = answers.all() => answers?,
             never = feeding => never,
         };
-        report.finish(answers, policy)
+        report.finish(answers, policy, wanted)
     }
 }
 

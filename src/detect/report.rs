@@ -1,6 +1,6 @@
 //! The answers of all detectors for one photo, complete or not at all.
 
-use super::{Candidate, Class, Detection, ModelSpec, View, merge};
+use super::{Candidate, Class, Detection, ModelSpec, View, Wanted, merge};
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     geometry::{BoxF, Size},
@@ -60,10 +60,15 @@ impl ReportBuilder {
     /// The answers of all models for all their views, in view pixels and in the order in which they were expected.
     ///
     /// # Errors
-    /// `detector_failed` if a class of [`Class::REQUIRED`] was not looked for, or there are not as many answers as views.
-    pub(super) fn finish(self, answers: Vec<Vec<Candidate>>, policy: &RedactionPolicy) -> PhotoResult<DetectionReport> {
+    /// `detector_failed` if a wanted class was not looked for, or there are not as many answers as views.
+    pub(super) fn finish(
+        self,
+        answers: Vec<Vec<Candidate>>,
+        policy: &RedactionPolicy,
+        wanted: &Wanted,
+    ) -> PhotoResult<DetectionReport> {
         let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
-        for class in Class::REQUIRED {
+        for &class in &wanted.classes {
             if !self.models.iter().any(|model| model.class == class && !model.views.is_empty()) {
                 return Err(failed(format!("no detector for class `{class}`")));
             }
@@ -77,7 +82,10 @@ impl ReportBuilder {
         for Expected { class, facts, views } in self.models {
             let mut candidates = Vec::new();
             for (view, found) in views.iter().zip(answers.by_ref()) {
-                candidates.extend(found.into_iter().filter_map(|candidate| to_photo(candidate, view, self.photo)));
+                let counts =
+                    |candidate: &Candidate| wanted.min_score(class).is_none_or(|least| candidate.score >= least);
+                let found = found.into_iter().filter(counts);
+                candidates.extend(found.filter_map(|candidate| to_photo(candidate, view, self.photo)));
                 report.views.count += 1;
                 report.views.megapixels += view.out.pixels() as f64 / 1e6;
             }
@@ -147,14 +155,14 @@ mod tests {
         let (builder, wanted) = expecting(&classes);
         assert!(wanted >= 4, "two scales and two renditions");
         let answers: Vec<_> = builder.models.iter().flat_map(|model| model.views.iter().map(left_half)).collect();
-        let report = builder.finish(answers.clone(), &POLICY).unwrap();
+        let report = builder.finish(answers.clone(), &POLICY, &Wanted::default()).unwrap();
         assert_eq!((report.models().len(), report.views().count as usize), (2, 2 * wanted));
         // Half of every view is half of the photo, in photo pixels.
         for found in report.detections() {
             assert!((found.area.x1 - 50.0).abs() < 1.0 && (found.area.y1 - 60.0).abs() < 1.0, "{found:?}");
         }
         let code = |classes: &[Class], answers: &[Vec<Candidate>]| {
-            expecting(classes).0.finish(answers.to_vec(), &POLICY).unwrap_err().code
+            expecting(classes).0.finish(answers.to_vec(), &POLICY, &Wanted::default()).unwrap_err().code
         };
         for count in 0..answers.len() {
             assert_eq!(code(&classes, &answers[..count]), ErrorCode::DetectorFailed);
@@ -162,5 +170,17 @@ mod tests {
         for classes in [&[Class::Face][..], &[Class::Plate], &[]] {
             assert_eq!(code(classes, &answers[..classes.len() * wanted]), ErrorCode::DetectorFailed);
         }
+    }
+
+    #[test]
+    fn what_is_not_wanted_needs_no_answer_and_a_score_of_its_own_counts() {
+        let finish = |min_score| {
+            let (builder, _) = expecting(&[Class::Face]);
+            let answers: Vec<_> = builder.models.iter().flat_map(|model| model.views.iter().map(left_half)).collect();
+            let wanted = Wanted { classes: vec![Class::Face], face_min_score: Some(min_score), plate_min_score: None };
+            builder.finish(answers, &POLICY, &wanted).unwrap()
+        };
+        assert!(!finish(0.7).detections().is_empty());
+        assert!(finish(0.71).detections().is_empty());
     }
 }

@@ -8,5 +8,5 @@ mod request;
 
 pub use self::{
     message::{Ignored, Location, Message, Notice, Service, UnknownEvent, UploadEvent},
-    request::{Owner, PhotoRequest, Routed, SourcePhoto},
+    request::{EventUpload, Owner, PhotoRequest, Routed, SourcePhoto},
 };

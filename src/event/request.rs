@@ -3,10 +3,19 @@
 use std::{fmt, sync::Arc};
 
 use super::{Ignored, Location};
-use crate::{config::stream::RouteConfig, error::PhotoError};
+use crate::{config::stream::RouteConfig, error::PhotoError, kafka::KafkaMessage};
+
+/// One record of a message, and what is to be done about it.
+#[derive(Clone, Debug)]
+pub struct EventUpload {
+    pub message: Arc<KafkaMessage>,
+    /// Which of the message's records.
+    pub record: u32,
+    pub routed: Routed,
+}
 
 /// The answer of the routes to one record.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Routed {
     Redact(PhotoRequest),
     Ignore(Ignored),

@@ -14,9 +14,10 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use futures::future::BoxFuture;
 use tokio::{
     sync::{Mutex, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -24,12 +25,14 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Whether the store can take a file of this many bytes now. May block.
-pub type Probe = Box<dyn Fn(u64) -> bool + Send + Sync>;
+/// Whether the store can take a file of this many bytes now, or be read if there are none.
+pub type Probe = Box<dyn Fn(u64) -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// Opens while a store is out of reach.
 pub struct Breaker {
-    probe: Arc<Probe>,
+    /// Of the store, for the log.
+    name: String,
+    probe: Probe,
     pause: Duration,
     open: watch::Sender<bool>,
     /// One photo at a time finds out.
@@ -40,20 +43,14 @@ pub struct Breaker {
 impl Breaker {
     /// `pause` is the time between probes while it is open.
     #[must_use]
-    pub fn new(probe: Probe, pause: Duration) -> Self {
+    pub fn new(name: impl Into<String>, probe: Probe, pause: Duration) -> Self {
         let (open, _) = watch::channel(false);
-        Self { probe: Arc::new(probe), pause, open, turn: Mutex::new(()), outages: AtomicU64::new(0) }
+        Self { name: name.into(), probe, pause, open, turn: Mutex::new(()), outages: AtomicU64::new(0) }
     }
 
     #[must_use]
     pub fn is_open(&self) -> bool {
         *self.open.borrow()
-    }
-
-    /// Told whenever the breaker opens or closes.
-    #[must_use]
-    pub fn watch(&self) -> watch::Receiver<bool> {
-        self.open.subscribe()
     }
 
     async fn closed(&self) {
@@ -67,23 +64,41 @@ impl Breaker {
         let outages = self.outages.load(Ordering::Acquire);
         let _turn = self.turn.lock().await;
         let mut was_out = self.outages.load(Ordering::Acquire) != outages;
-        while !self.is_reachable(bytes).await {
+        while !(self.probe)(bytes).await {
             if !self.open.send_replace(true) {
-                tracing::error!("the store cannot be written; intake is paused until it can");
+                tracing::error!(store = self.name, "out of reach; what needs it waits until it is back");
                 self.outages.fetch_add(1, Ordering::AcqRel);
             }
             was_out = true;
             sleep(self.pause).await;
         }
         if self.open.send_replace(false) {
-            tracing::info!("the store can be written again");
+            tracing::info!(store = self.name, "in reach again");
         }
         was_out
     }
+}
 
-    async fn is_reachable(&self, bytes: u64) -> bool {
-        let probe = Arc::clone(&self.probe);
-        tokio::task::spawn_blocking(move || probe(bytes)).await.unwrap_or(false)
+/// The breakers of all stores of a worker.
+#[derive(Clone, Default)]
+pub struct Breakers(Vec<Arc<Breaker>>);
+
+impl Breakers {
+    #[must_use]
+    pub fn new(breakers: Vec<Arc<Breaker>>) -> Self {
+        Self(breakers)
+    }
+
+    /// Nothing moves because of a store.
+    #[must_use]
+    pub fn any_open(&self) -> bool {
+        self.0.iter().any(|breaker| breaker.is_open())
+    }
+
+    /// There is no use in taking anything in. While only some are out of reach, the window bounds what waits for them.
+    #[must_use]
+    pub fn all_open(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|breaker| breaker.is_open())
     }
 }
 
@@ -94,6 +109,8 @@ pub struct RetryPolicy {
     pub attempts: usize,
     pub first_pause: Duration,
     pub longest_pause: Duration,
+    /// However many attempts were made: not given up before this has passed.
+    pub patience: Duration,
 }
 
 impl RetryPolicy {
@@ -120,6 +137,7 @@ pub async fn retrying<T, F: Future<Output = PhotoResult<T>>>(
     mut attempt: impl FnMut() -> F,
 ) -> PhotoResult<T> {
     let mut pauses = policy.pauses();
+    let mut since = Instant::now();
     loop {
         if let Some((breaker, _)) = breaker {
             breaker.closed().await;
@@ -133,8 +151,13 @@ pub async fn retrying<T, F: Future<Output = PhotoResult<T>>>(
             && breaker.wait_out(bytes).await
         {
             pauses = policy.pauses();
+            since = Instant::now();
         }
-        let Some(pause) = pauses.next() else { return Err(error) };
+        let pause = match pauses.next() {
+            Some(pause) => pause,
+            None if since.elapsed() < policy.patience => policy.longest_pause,
+            None => return Err(error),
+        };
         metrics.failed(&error);
         metrics.retried(stage);
         sleep(pause).await;
@@ -148,11 +171,26 @@ mod tests {
     use super::*;
     use crate::error::{ErrorCode, PhotoError};
 
-    const POLICY: RetryPolicy =
-        RetryPolicy { attempts: 4, first_pause: Duration::from_millis(100), longest_pause: Duration::from_secs(10) };
+    const POLICY: RetryPolicy = RetryPolicy {
+        attempts: 4,
+        first_pause: Duration::from_millis(100),
+        longest_pause: Duration::from_secs(10),
+        patience: Duration::ZERO,
+    };
 
     fn failure(transient: bool) -> PhotoError {
         PhotoError::new(Stage::Publish, ErrorCode::StoreFailed, "planted").retry_if(transient)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_outlasts_the_number_of_attempts() {
+        let metrics = Metrics::new(&[]);
+        let policy = RetryPolicy { patience: Duration::from_secs(300), ..POLICY };
+        let started = Instant::now();
+        let failing = retrying(Stage::Publish, policy, None, &metrics, || async { Err::<(), _>(failure(true)) });
+        assert!(failing.await.is_err());
+        let lasted = started.elapsed();
+        assert!(lasted >= policy.patience && lasted < policy.patience * 2, "{lasted:?}");
     }
 
     async fn attempts_of(fails: usize, transient: bool) -> (PhotoResult<usize>, usize) {
@@ -177,8 +215,8 @@ mod tests {
     async fn an_outage_makes_photos_wait_and_costs_none_of_their_attempts() {
         let up = Arc::new(AtomicBool::new(false));
         let probe_up = Arc::clone(&up);
-        let probe: Probe = Box::new(move |_| probe_up.load(Ordering::SeqCst));
-        let breaker = Arc::new(Breaker::new(probe, Duration::from_secs(5)));
+        let probe: Probe = Box::new(move |_| Box::pin(std::future::ready(probe_up.load(Ordering::SeqCst))));
+        let breaker = Arc::new(Breaker::new("test", probe, Duration::from_secs(5)));
         let metrics = Arc::new(Metrics::new(&[]));
         let mut photos = tokio::task::JoinSet::new();
         for _ in 0..8 {
@@ -201,7 +239,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_photo_that_alone_cannot_be_stored_fails_and_opens_nothing() {
-        let breaker = Breaker::new(Box::new(|_| true), Duration::from_secs(5));
+        let breaker = Breaker::new("test", Box::new(|_| Box::pin(std::future::ready(true))), Duration::from_secs(5));
         let metrics = Metrics::new(&[]);
         let attempt = || async { Err::<(), _>(failure(true)) };
         let result = retrying(Stage::Publish, POLICY, Some((&breaker, 1)), &metrics, attempt).await;

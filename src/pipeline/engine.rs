@@ -10,10 +10,10 @@ use crate::{
     cpu::CoreGate,
     detect::{
         Class, Detector, DetectorPool, ExecutionProvider, MANIFEST_FILE, Manifest, ModelSet, ModelSpec, PoolOptions,
-        Runtime, VerifiedModel,
+        Runtime, VerifiedModel, Wanted,
     },
     error::FatalError,
-    redact::sha256_hex,
+    redact::{RedactionPolicy, sha256_hex},
     telemetry::Metrics,
 };
 
@@ -64,7 +64,10 @@ impl Engine {
             .models
             .iter()
             .map(|model| {
-                let (min_object_px, min_score) = needs(config, &model.spec);
+                let (min_object_px, usual) = needs(config, &model.spec);
+                let routes = config.stream.iter().flat_map(|stream| &stream.routes);
+                let min_score =
+                    routes.filter_map(|route| route.wanted.min_score(model.spec.class)).fold(usual, f32::min);
                 // All sessions before the first photo: a missing execution provider must not be found out halfway.
                 let detectors = (0..sessions)
                     .map(|_| {
@@ -84,20 +87,42 @@ impl Engine {
         DetectorPool::start(sets, options, gate, metrics)
     }
 
-    /// Names everything that decides about a result: equal names and equal sources give equal results.
+    /// How photos are looked at and obscured, and the name of all that decides about a result: equal names and equal
+    /// sources give equal results.
     #[must_use]
-    pub fn pipeline_id(&self, config: &Config) -> String {
+    pub fn policy(&self, config: &Config, redaction: RedactionPolicy, mut wanted: Wanted) -> Policy {
+        // Detectors answer from the lowest score that any policy asks for.
+        for model in &self.models {
+            let (_, usual) = needs(config, &model.spec);
+            let score = match model.spec.class {
+                Class::Face => &mut wanted.face_min_score,
+                Class::Plate => &mut wanted.plate_min_score,
+            };
+            score.get_or_insert(usual);
+        }
         let models: Vec<_> = self
             .models
             .iter()
+            .filter(|model| wanted.wants(model.spec.class))
             .map(|model| {
                 let (min_object_px, min_score) = needs(config, &model.spec);
+                let min_score = wanted.min_score(model.spec.class).unwrap_or(min_score);
                 format!("{} {min_object_px} {min_score}", model.spec.sha256)
             })
             .collect();
-        let deciding = format!("{} {models:?} {:?}", env!("CARGO_PKG_VERSION"), config.redaction);
-        sha256_hex(deciding.as_bytes())[..16].to_owned()
+        let deciding = format!("{} {models:?} {redaction:?}", env!("CARGO_PKG_VERSION"));
+        let pipeline = sha256_hex(deciding.as_bytes())[..16].to_owned();
+        Policy { redaction, wanted, pipeline }
     }
+}
+
+/// How photos are looked at and obscured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    pub redaction: RedactionPolicy,
+    pub wanted: Wanted,
+    /// Names models, thresholds, policy and version.
+    pub pipeline: String,
 }
 
 /// The smallest object to be found and the lowest score that counts.

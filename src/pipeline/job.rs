@@ -1,21 +1,25 @@
 //! The way of one photo, from its upload to the store or to quarantine. There is no third way.
 
 use std::{
-    fs::File,
-    io::{self, Read},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use super::{Workshop, breaker::retrying, clock::StageClock};
+use super::{
+    Workshop,
+    breaker::{Breaker, retrying},
+    clock::StageClock,
+    errand::{Begin, Errand},
+};
 use crate::{
     detect::{Class, SharedPhoto},
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
-    failpoint,
-    photo::{self, Limits},
+    failpoint, photo,
     redact::{Receipt, RedactedPhoto, SourceFacts, redact, sha256_hex, thumbnail},
-    source::{FileVersion, Upload},
-    store::{OriginalFacts, store_failed},
+    source::Upload,
     telemetry::{Direction, Ended},
 };
 
@@ -37,7 +41,11 @@ pub enum Done {
     AlreadyPublished,
     /// The file was not there any more when its turn came.
     Gone,
-    /// The pipeline stops, and nothing was done with the photo yet.
+    /// The event asks for nothing.
+    Ignored,
+    /// The photo belongs to another region, whose workers were told.
+    Forwarded,
+    /// The pipeline stops, or lets go of the partition, and nothing was done with the photo yet.
     NotStarted,
 }
 
@@ -54,33 +62,29 @@ pub struct Published {
 
 /// A photo that has been read.
 pub(super) struct Fetched {
-    bytes: Vec<u8>,
-    sha256: String,
+    pub(super) bytes: Vec<u8>,
+    pub(super) sha256: String,
 }
 
 impl Workshop {
-    /// Lead a photo to its end. `alone` tells the journal that nothing else is in work.
-    pub(super) async fn process(&self, upload: Arc<Upload>, alone: bool) -> Outcome {
+    /// Lead a photo to its end. `alone` tells the journal that nothing else is in work. Before anything is begun that
+    /// cannot be stopped, `leave` is asked whether the photo is still this worker's.
+    pub(super) async fn process(&self, upload: Arc<Upload>, alone: bool, leave: &AtomicBool) -> Outcome {
         let started = Instant::now();
         let key = upload.key();
         let mut clock = StageClock::default();
         let mut original = None;
-        let result = self.publish(&upload, alone, &mut original, &mut clock).await;
+        let mut errand = Errand::new(self, &upload);
+        let result = self.lead(&upload, &mut errand, alone, leave, &mut original, &mut clock).await;
         for &(stage, spent) in clock.spent() {
             self.metrics.stage(stage, spent);
         }
         let (result, record_problem) = match result {
-            Ok(done @ (Done::Gone | Done::NotStarted)) => (Ok(done), None),
-            Ok(done) => {
-                let cleared = self.blocking({
-                    let (shop, upload) = (self.destinations.clone(), Arc::clone(&upload));
-                    move || shop.quarantine.clear(&upload.relative)
-                });
-                let problem = cleared.await.err().map(|error| format!("an old quarantine record remains: {error}"));
-                (Ok(done), problem)
-            }
+            Ok(done @ (Done::Published(_) | Done::AlreadyPublished)) => (Ok(done), errand.succeeded().await),
+            Ok(done) => (Ok(done), None),
             Err(error) => {
-                let problem = self.quarantine(&upload, &error, original).await;
+                self.metrics.failed(&error);
+                let problem = errand.failed(self, &error, original).await;
                 (Err(error), problem)
             }
         };
@@ -91,71 +95,44 @@ impl Workshop {
         Outcome { upload, elapsed: started.elapsed(), result, record_problem }
     }
 
-    /// Record why a photo is not published, and make sure that the output holds nothing of it. Returns what went wrong.
-    pub(super) async fn quarantine(
-        &self,
-        upload: &Arc<Upload>,
-        error: &PhotoError,
-        original: Option<Arc<Fetched>>,
-    ) -> Option<String> {
+    /// Record a photo as failed without working on it. Returns what went wrong.
+    pub(super) async fn condemn(&self, upload: &Arc<Upload>, error: &PhotoError) -> Option<String> {
         self.metrics.failed(error);
-        let facts = original
-            .as_ref()
-            .map(|original| OriginalFacts { sha256: original.sha256.clone(), bytes: original.bytes.len() as u64 });
-        // Its budget is given back already: while the record waits for a store, the file must not stay in memory.
-        let kept = original.filter(|_| self.keep_original);
-        let bytes = kept.as_ref().map_or(0, |kept| kept.bytes.len() as u64);
-        let attempt = || {
-            let (places, upload, error) = (self.destinations.clone(), Arc::clone(upload), error.clone());
-            let (facts, kept) = (facts.clone(), kept.clone());
-            self.blocking(move || {
-                places.store.remove(&upload.relative).map_err(|failure| {
-                    let detail = format!("an older output remains: {}", failure.detail);
-                    failure.with_detail(detail)
-                })?;
-                let clear = kept.as_ref().map(|kept| kept.bytes.as_slice());
-                places.quarantine.record(&upload, &error, facts, clear).map_err(|failure| {
-                    let detail = format!("the quarantine record could not be written: {failure}");
-                    store_failed(&failure).with_detail(detail)
-                })
-            })
-        };
-        let breaker = self.breaker.as_deref().map(|breaker| (breaker, bytes));
-        let recorded = retrying(Stage::Publish, self.retry, breaker, &self.metrics, attempt).await;
-        recorded.err().map(|failure| failure.detail)
+        Errand::new(self, upload).failed(self, error, None).await
     }
 
-    async fn publish(
+    async fn lead(
         &self,
         upload: &Arc<Upload>,
+        errand: &mut Errand,
         alone: bool,
+        leave: &AtomicBool,
         original: &mut Option<Arc<Fetched>>,
         clock: &mut StageClock,
     ) -> PhotoResult<Done> {
+        let expected_bytes = match errand.begin(self, clock).await? {
+            Begin::Fetch { expected_bytes } => expected_bytes,
+            Begin::End(done) => return Ok(done),
+        };
         let waiting = self.metrics.waits_for(Stage::Fetch);
         // The file as it came, and about as much for the result.
-        let expected_bytes = 2 * upload.version.map_or(0, |version| version.bytes);
-        let _encoded = self.encoded.take(expected_bytes.min(2 * self.limits.max_encoded_bytes)).await;
+        let _encoded = self.encoded.take((2 * expected_bytes).min(2 * self.limits.max_encoded_bytes)).await;
         drop(waiting);
-        let Some(fetched) = self.fetch(upload, clock).await? else { return Ok(Done::Gone) };
+        if leave.load(Ordering::Acquire) {
+            return Ok(Done::NotStarted);
+        }
+        let Some(fetched) = self.fetch(errand, clock).await? else { return Ok(Done::Gone) };
         let fetched = &*original.insert(fetched);
         self.metrics.moved(Direction::In, fetched.bytes.len() as u64);
-        if self.skip_published && self.is_published(upload, fetched).await? {
+        if errand.is_published(self, fetched).await? {
             return Ok(Done::AlreadyPublished);
         }
-        let Some(redacted) = self.redact(upload, fetched, alone, clock).await?.map(Arc::new) else {
+        let Some(redacted) = self.redact(upload, fetched, alone, leave, clock).await?.map(Arc::new) else {
             return Ok(Done::NotStarted);
         };
         let thumbnail = self.thumbnail_of(&redacted).await;
-        let attempt = || {
-            let (places, upload, redacted) = (self.destinations.clone(), Arc::clone(upload), Arc::clone(&redacted));
-            let writing = self.blocking(move || places.store.put(&upload.relative, &redacted));
-            attempt_within(Stage::Publish, self.limits_of_time.publish, writing)
-        };
-        let breaker = self.breaker.as_deref().map(|breaker| (breaker, redacted.bytes().len() as u64));
-        let put = retrying(Stage::Publish, self.retry, breaker, &self.metrics, attempt);
         // An outage may last for as long as it likes; each attempt has its own limit.
-        clock.follow(Stage::Publish, Duration::MAX, put).await?;
+        clock.follow(Stage::Publish, Duration::MAX, errand.publish(self, &redacted)).await?;
         self.metrics.moved(Direction::Out, redacted.bytes().len() as u64);
         let receipt = redacted.receipt().clone();
         let count = |class| receipt.regions.iter().filter(|region| region.class == class).count();
@@ -169,24 +146,34 @@ impl Workshop {
         })))
     }
 
-    /// The file's bytes, complete; none if it is gone.
-    async fn fetch(&self, upload: &Arc<Upload>, clock: &mut StageClock) -> PhotoResult<Option<Arc<Fetched>>> {
-        let attempt = || {
-            let (upload, limits, settled) = (Arc::clone(upload), self.limits, self.expect_settled);
-            let reading = self.blocking(move || read_whole(&upload, &limits, settled));
-            attempt_within(Stage::Fetch, self.limits_of_time.fetch, reading)
-        };
-        let reading = retrying(Stage::Fetch, self.retry, None, &self.metrics, attempt);
-        let bytes = clock.follow(Stage::Fetch, Duration::MAX, reading).await?;
+    /// The file's bytes and their hash; none if it is gone.
+    async fn fetch(&self, errand: &Errand, clock: &mut StageClock) -> PhotoResult<Option<Arc<Fetched>>> {
+        let bytes = clock.follow(Stage::Fetch, Duration::MAX, errand.fetch(self)).await?;
         let Some(bytes) = bytes else { return Ok(None) };
         let hashed = self.cpu.run(move || Fetched { sha256: sha256_hex(&bytes), bytes }).await;
         hashed.map(|fetched| Some(Arc::new(fetched))).map_err(|_| ended(Stage::Fetch))
     }
 
-    async fn is_published(&self, upload: &Arc<Upload>, fetched: &Arc<Fetched>) -> PhotoResult<bool> {
-        let (places, upload, fetched) = (self.destinations.clone(), Arc::clone(upload), Arc::clone(fetched));
-        let pipeline = self.pipeline.clone();
-        self.blocking(move || Ok(places.store.holds(&upload.relative, &fetched.sha256, &pipeline))).await
+    /// Try `attempt`, each time within the stage's limit, as often as is due.
+    pub(super) async fn attempts<T, F: Future<Output = PhotoResult<T>>>(
+        &self,
+        stage: Stage,
+        breaker: Option<(&Breaker, u64)>,
+        mut attempt: impl FnMut() -> F,
+    ) -> PhotoResult<T> {
+        let limits = &self.limits_of_time;
+        let limit = if stage == Stage::Fetch { limits.fetch } else { limits.publish };
+        self.attempts_without_limit(stage, breaker, || attempt_within(stage, limit, attempt())).await
+    }
+
+    /// Try `attempt` as often as is due.
+    pub(super) async fn attempts_without_limit<T, F: Future<Output = PhotoResult<T>>>(
+        &self,
+        stage: Stage,
+        breaker: Option<(&Breaker, u64)>,
+        attempt: impl FnMut() -> F,
+    ) -> PhotoResult<T> {
+        retrying(stage, self.retry, breaker, &self.metrics, attempt).await
     }
 
     async fn redact(
@@ -194,12 +181,17 @@ impl Workshop {
         upload: &Arc<Upload>,
         fetched: &Arc<Fetched>,
         alone: bool,
+        leave: &AtomicBool,
         clock: &mut StageClock,
     ) -> PhotoResult<Option<RedactedPhoto>> {
         let (limits, time) = (self.limits, self.limits_of_time);
         let waiting = self.metrics.waits_for(Stage::Open);
         // Closed when the pipeline stops.
         let Ok(_turn) = self.turns.acquire().await else { return Ok(None) };
+        if leave.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let policy = self.policy_for(upload);
         self.enter_journal(upload, alone);
         let bytes = Arc::clone(fetched);
         let header = self.cpu.run(move || photo::read_header(&bytes.bytes, &limits)).await;
@@ -217,7 +209,7 @@ impl Workshop {
         let (header, photo) = clock.follow(Stage::Open, time.open, opening).await?;
         failpoint::crash_on(upload);
         let photo: SharedPhoto = Arc::new(photo);
-        let looking = self.detectors.detect(&photo, &self.policy, &self.cpu);
+        let looking = self.detectors.detect(&photo, &policy.redaction, &policy.wanted, &self.cpu);
         let report = clock.follow(Stage::Detect, time.detect, looking).await?;
         let photo = Arc::into_inner(photo).ok_or_else(|| {
             PhotoError::new(Stage::Redact, ErrorCode::InternalError, "a detector still looks at the photo")
@@ -229,11 +221,10 @@ impl Workshop {
             width: header.upright.width,
             height: header.upright.height,
         };
-        let (policy, pipeline) = (self.policy, self.pipeline.clone());
         // The clock goes along: redaction is three stages, and tells their times in the receipt.
         let mut inner = std::mem::take(clock);
         let redacting = self.cpu.run(move || {
-            let result = redact(photo, source, &report, &policy, &pipeline, &limits, &mut inner);
+            let result = redact(photo, source, &report, &policy.redaction, &policy.pipeline, &limits, &mut inner);
             (result, report, inner)
         });
         let finished = tokio::time::timeout(time.redact, redacting).await;
@@ -269,41 +260,20 @@ impl Workshop {
         }
     }
 
-    /// Work that waits for disks, away from the tasks.
-    async fn blocking<T: Send + 'static, E: From<Interrupted> + Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E> {
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Interrupted.into()))
-    }
-
     /// Count how a photo ended.
     pub(super) fn count(&self, result: &Result<Done, PhotoError>) {
         self.metrics.photo_ended(match result {
             Ok(Done::Published(_)) => Ended::Published,
             Ok(Done::AlreadyPublished) => Ended::AlreadyPublished,
             Ok(Done::Gone) => Ended::Gone,
+            Ok(Done::Ignored) => Ended::Ignored,
+            Ok(Done::Forwarded) => Ended::Forwarded,
             Ok(Done::NotStarted) => return,
             Err(_) => Ended::Quarantined,
         });
         if let Err(error) = result {
             self.metrics.dead_letter(error.code);
         }
-    }
-}
-
-/// Blocking work that panicked.
-struct Interrupted;
-
-impl From<Interrupted> for PhotoError {
-    fn from(_: Interrupted) -> Self {
-        Self::new(Stage::Publish, ErrorCode::InternalError, "work on disk panicked")
-    }
-}
-
-impl From<Interrupted> for io::Error {
-    fn from(_: Interrupted) -> Self {
-        Self::other("work on disk panicked")
     }
 }
 
@@ -323,31 +293,4 @@ async fn attempt_within<T>(
 ) -> PhotoResult<T> {
     let ended = tokio::time::timeout(limit, attempt).await;
     ended.unwrap_or_else(|_| Err(timed_out(stage, limit).retry_if(true)))
-}
-
-/// Read a whole file, but not more than the limit; none if it is gone. With `settled` a file that changes meanwhile is
-/// not taken: a part of a photo is no photo.
-fn read_whole(upload: &Upload, limits: &Limits, settled: bool) -> PhotoResult<Option<Vec<u8>>> {
-    if let Some(problem) = &upload.problem {
-        return Err(problem.clone());
-    }
-    let unreadable = |error: io::Error| PhotoError::unreadable(&error);
-    let file = match File::open(&upload.source) {
-        Err(error) if settled && error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(unreadable)?,
-    };
-    let before = file.metadata().map_err(unreadable)?;
-    let length = before.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(limits.max_encoded_bytes)).unwrap_or(0));
-    // One byte more than allowed tells a file that is too long, or grew.
-    (&file).take(limits.max_encoded_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
-    limits.check_encoded(length.max(bytes.len() as u64))?;
-    if settled {
-        let after = file.metadata().map_err(unreadable)?;
-        if FileVersion::of(&before) != FileVersion::of(&after) || bytes.len() as u64 != after.len() {
-            let detail = format!("expected a complete file, found one that grew or changed from {length} bytes");
-            return Err(PhotoError::new(Stage::Fetch, ErrorCode::SourceChanged, detail).retry_if(true));
-        }
-    }
-    Ok(Some(bytes))
 }

@@ -8,20 +8,23 @@ mod breaker;
 mod budget;
 mod clock;
 mod engine;
+mod errand;
 mod intake;
 mod job;
 mod journal;
 mod vitals;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
 
 pub use self::{
-    breaker::{Breaker, RetryPolicy},
+    breaker::{Breaker, Breakers, RetryPolicy},
     budget::Budget,
     clock::StageClock,
-    engine::{Engine, models_dir, onnxruntime_library},
+    engine::{Engine, Policy, models_dir, onnxruntime_library},
+    errand::{Destinations, Places},
     intake::{IntakeOptions, RunEnd},
     job::{Done, Outcome, Published},
     journal::{Journal, Suspects},
@@ -30,29 +33,12 @@ pub use self::{
 use crate::{
     config::Config,
     cpu::{CoreGate, CpuPool},
-    detect::DetectorPool,
+    detect::{DetectorPool, Wanted},
     error::FatalError,
     photo::Limits,
-    redact::RedactionPolicy,
-    source::Source,
-    store::{LocalStore, Quarantine},
+    source::{Source, Upload},
     telemetry::{Levels, Metrics},
 };
-
-/// Where results go.
-#[derive(Clone, Debug)]
-pub struct Destinations {
-    pub store: LocalStore,
-    pub quarantine: Quarantine,
-}
-
-impl Destinations {
-    #[must_use]
-    pub fn new(config: &Config, output_dir: PathBuf) -> Self {
-        let quarantine = Quarantine::new(config.quarantine_dir_for(&output_dir), config.keep_original);
-        Self { store: LocalStore::new(output_dir, config.receipts), quarantine }
-    }
-}
 
 /// How long one attempt of a stage may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +63,12 @@ pub enum Mode {
 }
 
 /// Attempts of a run that somebody waits for.
-const ONE_SHOT_RETRY: RetryPolicy =
-    RetryPolicy { attempts: 3, first_pause: Duration::from_millis(50), longest_pause: Duration::from_millis(500) };
+const ONE_SHOT_RETRY: RetryPolicy = RetryPolicy {
+    attempts: 3,
+    first_pause: Duration::from_millis(50),
+    longest_pause: Duration::from_millis(500),
+    patience: Duration::ZERO,
+};
 /// Time between probes of a store that is out of reach.
 const PROBE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -92,15 +82,16 @@ pub struct Workshop {
     decoded: Budget,
     /// Photos between open and verify.
     turns: Semaphore,
-    destinations: Destinations,
+    places: Places,
     retry: RetryPolicy,
-    breaker: Option<Arc<Breaker>>,
+    folder_breaker: Option<Arc<Breaker>>,
+    breakers: Breakers,
     journal: Option<Journal>,
     suspects: Suspects,
     limits: Limits,
     limits_of_time: StageLimits,
-    policy: RedactionPolicy,
-    pipeline: String,
+    /// For photos of no route.
+    policy: Arc<Policy>,
     keep_original: bool,
     /// A file that changes while it is read is not taken, and one that is gone is no failure.
     expect_settled: bool,
@@ -113,7 +104,7 @@ impl Workshop {
     ///
     /// # Errors
     /// If anything is missing, or a detector does not find what it must.
-    pub fn start(engine: &Engine, config: &Config, destinations: Destinations, mode: Mode) -> Result<Self, FatalError> {
+    pub fn start(engine: &Engine, config: &Config, places: Places, mode: Mode) -> Result<Self, FatalError> {
         let threads = config.worker_count();
         let gate = CoreGate::new(threads);
         let metrics = Arc::new(Metrics::new(&engine.model_names()));
@@ -123,11 +114,12 @@ impl Workshop {
             Mode::OneShot { thumbnail_px } => (None, Suspects::new(), thumbnail_px),
             Mode::Worker { journal, suspects } => (Some(journal), suspects, None),
         };
-        let breaker = is_worker.then(|| {
-            let places = destinations.clone();
-            let probe = move |bytes| places.store.can_take(bytes) && places.quarantine.can_take(0);
-            Arc::new(Breaker::new(Box::new(probe), PROBE_PAUSE))
-        });
+        let (folder_breaker, breakers) = match &places {
+            Places::Folder(destinations) => {
+                let breaker = is_worker.then(|| Arc::new(folder_breaker(destinations.clone())));
+                (breaker.clone(), Breakers::new(breaker.into_iter().collect()))
+            }
+        };
         Ok(Self {
             cpu: Arc::new(CpuPool::start(&gate)?),
             gate,
@@ -137,15 +129,15 @@ impl Workshop {
             decoded: Budget::new(config.decoded_bytes),
             // One more than cores: while one photo ends, the next begins.
             turns: Semaphore::new(threads + 1),
-            destinations,
+            places,
             retry: if is_worker { config.worker.retry } else { ONE_SHOT_RETRY },
-            breaker,
+            folder_breaker,
+            breakers,
             journal,
             suspects,
             limits: config.limits,
             limits_of_time: config.worker.stage_limits,
-            policy: config.redaction,
-            pipeline: engine.pipeline_id(config),
+            policy: Arc::new(engine.policy(config, config.redaction, Wanted::default())),
             keep_original: config.keep_original,
             expect_settled: is_worker,
             skip_published: is_worker,
@@ -156,6 +148,11 @@ impl Workshop {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// How this photo is looked at and obscured.
+    fn policy_for(&self, _upload: &Upload) -> Arc<Policy> {
+        Arc::clone(&self.policy)
     }
 
     /// The metrics page, as of now.
@@ -169,6 +166,15 @@ impl Workshop {
             cores: self.gate.cores(),
         })
     }
+}
+
+fn folder_breaker(destinations: Destinations) -> Breaker {
+    let probe = move |bytes| {
+        let destinations = destinations.clone();
+        let asking = tokio::task::spawn_blocking(move || destinations.can_take(bytes));
+        Box::pin(async move { asking.await.unwrap_or(false) }) as BoxFuture<'static, bool>
+    };
+    Breaker::new("output", Box::new(probe), PROBE_PAUSE)
 }
 
 /// Lead everything that `source` delivers along its path, until it ends or `stop` becomes true. Every photo that ends is

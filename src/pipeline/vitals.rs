@@ -18,6 +18,7 @@ pub struct Vitals {
     stalled: AtomicBool,
     warm: AtomicBool,
     stopping: AtomicBool,
+    joined: AtomicBool,
 }
 
 impl Default for Vitals {
@@ -27,6 +28,7 @@ impl Default for Vitals {
             stalled: AtomicBool::new(false),
             warm: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            joined: AtomicBool::new(true),
         }
     }
 }
@@ -35,6 +37,11 @@ impl Vitals {
     /// Models are checked and the source is open.
     pub fn warm(&self) {
         self.warm.store(true, Ordering::Release);
+    }
+
+    /// Whether it is known which partitions are this worker's, be it none.
+    pub fn set_joined(&self, joined: bool) {
+        self.joined.store(joined, Ordering::Release);
     }
 
     pub fn stop_intake(&self) {
@@ -65,6 +72,8 @@ impl Vitals {
     pub fn ready(&self) -> Result<(), &'static str> {
         if self.stopping.load(Ordering::Acquire) {
             Err("stopping")
+        } else if !self.joined.load(Ordering::Acquire) {
+            Err("joining the consumer group")
         } else if self.warm.load(Ordering::Acquire) {
             Ok(())
         } else {

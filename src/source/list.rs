@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Delivered, LowWaterMark, Partition, Source, SourceEvent, Upload,
+    Delivered, LowWaterMark, Origin, Partition, Source, SourceEvent, Upload,
     walk::{Tree, relative_to},
 };
 use crate::error::FatalError;
@@ -40,7 +40,7 @@ pub fn collect(paths: &[PathBuf], output_dir: &Path, skip: &[PathBuf]) -> Result
         }
     }
     let mut seen = HashSet::new();
-    photos.retain(|photo| seen.insert((photo.location.clone(), photo.relative.clone())));
+    photos.retain(|photo| seen.insert((photo.location().to_owned(), photo.relative.clone())));
     let renamed = separate_names(&mut photos);
     refuse_to_replace_inputs(&photos, output_dir)?;
     Ok(Inputs { photos, renamed })
@@ -55,11 +55,11 @@ fn separate_names(photos: &mut [Upload]) -> bool {
     if names.values().all(|&count| count == 1) {
         return false;
     }
-    let folders = photos.iter().filter_map(|photo| photo.location.parent());
+    let folders = photos.iter().filter_map(|photo| photo.location().parent());
     let common =
         folders.map(Path::to_owned).reduce(|common, folder| common_ancestor(&common, &folder)).unwrap_or_default();
     for photo in photos.iter_mut() {
-        photo.relative = relative_to(&common, &photo.location);
+        photo.relative = relative_to(&common, photo.location());
     }
     true
 }
@@ -75,9 +75,15 @@ fn would_replace(path: &Path) -> FatalError {
     )
 }
 
+fn places(photo: &Upload) -> [&Path; 2] {
+    match &photo.origin {
+        Origin::File(file) => [&file.source, &file.location],
+        Origin::Event(_) => [Path::new(""); 2],
+    }
+}
+
 fn refuse_to_replace_inputs(photos: &[Upload], output_dir: &Path) -> Result<(), FatalError> {
-    let sources: HashSet<&Path> =
-        photos.iter().flat_map(|photo| [photo.source.as_path(), photo.location.as_path()]).collect();
+    let sources: HashSet<&Path> = photos.iter().flat_map(places).collect();
     for photo in photos {
         let Ok(target) = output_dir.join(&photo.relative).canonicalize() else { continue };
         if sources.contains(target.as_path()) {

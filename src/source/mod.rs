@@ -21,7 +21,10 @@ pub use self::{
     list::{Inputs, ListSource, collect},
     tracker::{AfterDrop, DeliveryId, OffsetTracker},
 };
-use crate::error::{FatalError, PhotoError};
+use crate::{
+    error::{FatalError, PhotoError},
+    event::EventUpload,
+};
 
 /// A part of a source with an order of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,17 +98,30 @@ impl fmt::Display for PhotoKey {
     }
 }
 
-/// One file to redact.
+/// One photo to redact, or what a message said instead of naming one.
 #[derive(Clone, Debug)]
 pub struct Upload {
-    /// Where the bytes are, links resolved.
-    pub source: PathBuf,
-    /// Its name in the output.
+    pub origin: Origin,
+    /// Its name in the output; for events that name no photo, a name that is theirs alone.
     pub relative: PathBuf,
-    /// What it was when it was found; none if it cannot be looked at.
+    /// What the file was when it was found; none if it cannot be looked at, or is none.
     pub version: Option<FileVersion>,
     /// Why it cannot even be read, found while looking for files.
     pub problem: Option<PhotoError>,
+}
+
+/// Where an upload comes from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    File(FilePlace),
+    Event(Box<EventUpload>),
+}
+
+/// A file and where it stands.
+#[derive(Clone, Debug)]
+pub struct FilePlace {
+    /// Where the bytes are, links resolved.
+    pub source: PathBuf,
     /// Where it stands, without resolving the file itself.
     location: PathBuf,
 }
@@ -116,7 +132,20 @@ impl Upload {
             (Ok(version), problem) => (Some(version), problem),
             (Err(found), problem) => (None, problem.or(Some(found))),
         };
-        Self { source, relative, version, problem, location }
+        Self { origin: Origin::File(FilePlace { source, location }), relative, version, problem }
+    }
+
+    /// A record of a message, under a name that no other record has.
+    #[must_use]
+    pub fn of_event(event: EventUpload, name: PathBuf) -> Self {
+        Self { origin: Origin::Event(Box::new(event)), relative: name, version: None, problem: None }
+    }
+
+    fn location(&self) -> &Path {
+        match &self.origin {
+            Origin::File(file) => &file.location,
+            Origin::Event(_) => Path::new(""),
+        }
     }
 
     /// Names this version of this photo.
@@ -182,4 +211,9 @@ pub trait Source: Send {
 
     /// How many uploads are known to wait before they are delivered.
     fn backlog(&self) -> u64;
+
+    /// Whether it is known which partitions are its own, be it none.
+    fn has_joined(&self) -> bool {
+        true
+    }
 }

@@ -143,6 +143,12 @@ impl OffsetTracker {
         }
     }
 
+    /// Whether this delivery is of the present epoch of its partition.
+    #[must_use]
+    pub fn is_current(&self, id: DeliveryId) -> bool {
+        self.partitions.get(&id.partition).is_some_and(|state| state.epoch == id.epoch)
+    }
+
     /// Deliveries of `partition` that hold its window: all from the mark on, done or not.
     #[must_use]
     pub fn window(&self, partition: Partition) -> usize {

@@ -23,10 +23,13 @@ pub enum Ended {
     AlreadyPublished,
     Quarantined,
     Gone,
+    Ignored,
+    Forwarded,
 }
 
 impl Ended {
-    const ALL: [Self; 4] = [Self::Published, Self::AlreadyPublished, Self::Quarantined, Self::Gone];
+    const ALL: [Self; 6] =
+        [Self::Published, Self::AlreadyPublished, Self::Quarantined, Self::Gone, Self::Ignored, Self::Forwarded];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -34,6 +37,8 @@ impl Ended {
             Self::AlreadyPublished => "already_published",
             Self::Quarantined => "quarantined",
             Self::Gone => "gone",
+            Self::Ignored => "ignored",
+            Self::Forwarded => "forwarded",
         }
     }
 }

@@ -121,7 +121,7 @@ fn a_full_store_makes_photos_wait_and_loses_none() {
     let left = String::from_utf8(output.stdout).unwrap();
     assert_eq!(left.lines().filter(|line| line.starts_with("out/")).count(), 24, "photos and receipts: {left}");
     assert!(!left.lines().any(|line| line.starts_with("quarantine/")), "{left}");
-    assert!(log.contains("the store can be written again"), "{log}");
+    assert!(log.contains("in reach again"), "{log}");
     let lines: Vec<_> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert_eq!(count(&lines, "published"), 12, "{log}");
 }

@@ -1,6 +1,11 @@
 //! Which photo goes where. Without a matching route nothing is processed.
 
-use crate::{detect::Class, redact::RedactionPolicy};
+use super::{StoreConfig, table::TableReader};
+use crate::{
+    config::{check::Checker, raw::RawRoute},
+    detect::{Class, Wanted},
+    redact::{ClassPolicy, RedactionPolicy},
+};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteConfig {
@@ -18,7 +23,7 @@ pub struct RouteConfig {
     pub prefix: String,
     pub originals: Originals,
     pub redaction: RedactionPolicy,
-    pub detection: DetectionPolicy,
+    pub wanted: Wanted,
 }
 
 /// What a route asks of an event: all that is set has to agree.
@@ -44,11 +49,145 @@ pub enum Originals {
     },
 }
 
-/// What is looked for on a route.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DetectionPolicy {
-    pub classes: Vec<Class>,
-    /// None: as for all photos.
-    pub face_min_score: Option<f32>,
-    pub plate_min_score: Option<f32>,
+/// What happens to originals, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OriginalsKind {
+    #[default]
+    Keep,
+    Delete,
+    Move,
+}
+
+pub(super) fn resolve_routes(
+    tables: &[toml::Table],
+    stores: &[StoreConfig],
+    base: &RedactionPolicy,
+    check: &mut Checker,
+) -> Vec<RouteConfig> {
+    let mut routes: Vec<RouteConfig> = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        let (raw, mut reader) = TableReader::open::<RawRoute>("routes", index, table, check);
+        let route = resolve_route(index, &raw, stores, base, &mut reader);
+        if routes.iter().any(|other| other.name == route.name) {
+            reader.problem("name", &format!("found `{}` twice", route.name), "every route has a name of its own");
+        }
+        routes.push(route);
+    }
+    routes
+}
+
+fn resolve_route(
+    index: usize,
+    raw: &RawRoute,
+    stores: &[StoreConfig],
+    base: &RedactionPolicy,
+    reader: &mut TableReader,
+) -> RouteConfig {
+    let known = |name: &str| stores.iter().find(|store| store.name == name);
+    let name = reader.optional("name", &raw.name).unwrap_or_else(|| format!("routes[{index}]"));
+    let store = reader.optional("store", &raw.store);
+    if let Some(store) = store.as_deref().filter(|&store| known(store).is_none()) {
+        reader.problem("store", &format!("expected the name of a store, found `{store}`"), "add it to `stores`");
+    }
+    let source = store.as_deref().and_then(known);
+    let destination = reader.required("destination", &raw.destination, "the name of the store to publish in");
+    let target = known(&destination);
+    if target.is_none() && !destination.is_empty() {
+        let message = format!("expected the name of a store, found `{destination}`");
+        reader.problem("destination", &message, "add it to `stores`");
+    }
+    let region = reader.optional("region", &raw.region);
+    let region = region.or_else(|| source.or(target).map(|store| store.region.clone())).unwrap_or_default();
+    for (key, store) in [("store", source), ("destination", target)] {
+        if let Some(store) = store.filter(|store| store.region != region) {
+            let message = format!("expected a store of the region `{region}`, found one of `{}`", store.region);
+            reader.problem(key, &message, "photos never leave their region");
+        }
+    }
+    let prefix = reader.value("prefix", &raw.prefix).trim_matches('/').to_owned();
+    let vault = reader.optional("vault", &raw.vault);
+    let vault_prefix = reader.value("vault_prefix", &raw.vault_prefix).trim_matches('/').to_owned();
+    for (key, prefix) in [("prefix", &prefix), ("vault_prefix", &vault_prefix)] {
+        if prefix.split('/').any(|part| part == "." || part == "..") || prefix.contains('\\') {
+            reader.problem(key, "expected plain names between slashes", "leave out `.`, `..` and backslashes");
+        }
+    }
+    let originals = match reader.value("originals", &raw.originals) {
+        OriginalsKind::Keep => Originals::Keep,
+        OriginalsKind::Delete => Originals::Delete,
+        OriginalsKind::Move => {
+            let vault = vault.clone().unwrap_or_default();
+            if known(&vault).is_none_or(|store| store.region != region) {
+                let message = format!("expected the name of a store of the region `{region}`, found `{vault}`");
+                reader.problem("vault", &message, "originals are moved there");
+            }
+            Originals::Move { vault, prefix: vault_prefix }
+        }
+    };
+    if vault.is_some() && !matches!(originals, Originals::Move { .. }) {
+        reader.problem("vault", "found one, but originals are not moved", "set `originals = \"move\"`");
+    }
+    let tenant = owner_name(reader, "tenant", raw.tenant.clone());
+    let project = owner_name(reader, "project", raw.project.clone());
+    RouteConfig {
+        name,
+        matches: RouteMatch {
+            store,
+            prefix: reader.optional("match_prefix", &raw.match_prefix),
+            tenant: reader.optional("match_tenant", &raw.match_tenant),
+            project: reader.optional("match_project", &raw.match_project),
+        },
+        region,
+        tenant,
+        project,
+        destination,
+        prefix,
+        originals,
+        redaction: redaction(raw, base, reader),
+        wanted: wanted(raw, reader),
+    }
+}
+
+/// Names that become parts of keys.
+fn owner_name(reader: &mut TableReader, key: &str, field: crate::config::Field<String>) -> Option<String> {
+    let name = reader.optional(key, &field)?;
+    let is_safe = (1..=64).contains(&name.len())
+        && !name.starts_with('.')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if !is_safe {
+        let hint = "use at most 64 letters, digits, `.`, `_` and `-`, not beginning with `.`";
+        reader.problem(key, "expected a name that may be part of a key", hint);
+    }
+    Some(name)
+}
+
+fn redaction(raw: &RawRoute, base: &RedactionPolicy, reader: &mut TableReader) -> RedactionPolicy {
+    let face_enlarge = reader.ranged("face_enlarge", &raw.face_enlarge, base.face.enlarge_x, 0.0, 4.0);
+    RedactionPolicy {
+        face: ClassPolicy {
+            style: reader.optional("face_style", &raw.face_style).unwrap_or(base.face.style),
+            cells: reader.ranged("face_cells", &raw.face_cells, base.face.cells, 1, 8),
+            enlarge_x: face_enlarge,
+            enlarge_y: reader.optional("face_enlarge", &raw.face_enlarge).unwrap_or(base.face.enlarge_y),
+        },
+        plate: ClassPolicy {
+            style: reader.optional("plate_style", &raw.plate_style).unwrap_or(base.plate.style),
+            cells: reader.ranged("plate_cells", &raw.plate_cells, base.plate.cells, 1, 8),
+            enlarge_x: reader.ranged("plate_enlarge_x", &raw.plate_enlarge_x, base.plate.enlarge_x, 0.0, 4.0),
+            enlarge_y: reader.ranged("plate_enlarge_y", &raw.plate_enlarge_y, base.plate.enlarge_y, 0.0, 4.0),
+        },
+    }
+}
+
+fn wanted(raw: &RawRoute, reader: &mut TableReader) -> Wanted {
+    let classes = reader.optional("classes", &raw.classes).unwrap_or_else(|| Class::REQUIRED.to_vec());
+    if classes.is_empty() {
+        reader.problem("classes", "expected at least one, found none", "use [\"face\", \"plate\"]");
+    }
+    Wanted {
+        classes,
+        face_min_score: reader.optional_score("face_min_score", &raw.face_min_score),
+        plate_min_score: reader.optional_score("plate_min_score", &raw.plate_min_score),
+    }
 }

@@ -166,7 +166,7 @@ impl Finder {
         let (mut whole, mut any) = (true, false);
         let mut left = waiting as u64;
         for upload in tree.uploads() {
-            if upload.location == self.tree.root {
+            if upload.location() == self.tree.root {
                 return self.give_up();
             }
             whole &= upload.problem.is_none();
@@ -178,7 +178,7 @@ impl Finder {
             left = left.saturating_sub(1);
             self.backlog.store(left + self.settler.len() as u64, Ordering::Relaxed);
             let version = upload.version;
-            if self.settler.found(&upload.location, version, age(version), Instant::now()) {
+            if self.settler.found(upload.location(), version, age(version), Instant::now()) {
                 self.tell_upload(upload)?;
             }
         }
@@ -255,7 +255,7 @@ impl Finder {
     fn look_into(&mut self, folder: &Path, now: Instant) {
         let inside = Tree { root: folder.to_owned(), skip: self.tree.skip.clone() };
         for upload in inside.uploads() {
-            self.settler.found(&upload.location, upload.version, Duration::ZERO, now);
+            self.settler.found(upload.location(), upload.version, Duration::ZERO, now);
         }
     }
 

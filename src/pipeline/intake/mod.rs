@@ -3,10 +3,12 @@
 //! One task owns the source and the tracker. It takes in only what fits the window, pauses while the store is out of
 //! reach, runs suspects of a crash alone, and never has two versions of one photo in work at once.
 
+mod partitions;
+
 use std::{
     collections::{HashMap, VecDeque},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -16,6 +18,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep_until},
 };
 
+use self::partitions::PartitionWork;
 use super::{
     Workshop,
     job::{Done, Outcome},
@@ -25,7 +28,8 @@ use super::{
 use crate::{
     error::{ErrorCode, FatalError, PhotoError, Stage},
     source::{
-        Ack, AckSender, Acks, AfterDrop, Delivered, DeliveryId, OffsetTracker, Source, SourceEvent, Upload, acks,
+        Ack, AckSender, Acks, AfterDrop, Delivered, DeliveryId, OffsetTracker, Partition, Source, SourceEvent, Upload,
+        acks,
     },
 };
 
@@ -41,6 +45,8 @@ const MAX_HOLD: Duration = Duration::from_secs(300);
 pub struct IntakeOptions {
     /// Deliveries of a partition from its low-water mark on.
     pub window: usize,
+    /// How long photos of a revoked partition may take to end before it is let go of.
+    pub revoke: Duration,
     /// How long photos in work may take to end after a stop was asked for.
     pub drain: Duration,
     /// How long a low-water mark may stand still while work is in flight.
@@ -68,6 +74,7 @@ pub(super) struct Intake<S, R> {
     sender: AckSender<Outcome>,
     acks: Acks<Outcome>,
     tasks: JoinSet<()>,
+    partitions: HashMap<Partition, PartitionWork>,
     /// Everything that is tracked and not done.
     uploads: HashMap<DeliveryId, Arc<Upload>>,
     /// Names in work, and the deliveries that wait until theirs is free.
@@ -106,6 +113,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
             sender,
             acks,
             tasks: JoinSet::new(),
+            partitions: HashMap::new(),
             uploads: HashMap::new(),
             names: HashMap::new(),
             suspects,
@@ -130,7 +138,6 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failure = None;
-        let mut store_down = shop.breaker.as_ref().map(|breaker| breaker.watch());
         while !self.is_over() {
             let wants_more = self.wants_more();
             let stop_at = self.stop_at;
@@ -140,16 +147,13 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
                 Some(ack) = self.acks.recv() => self.take_ack(ack),
                 () = stopped(&mut stop), if stop_at.is_none() => self.begin_to_stop(),
                 () = until(stop_at) => break,
-                () = changed(&mut store_down) => {}
                 _ = tick.tick() => self.tick(),
                 event = self.source.next(wants_more) => match event {
-                    SourceEvent::Assigned(partition) => self.tracker.assign(partition),
-                    SourceEvent::Revoked(partition) => {
-                        let last = self.tracker.revoke(partition);
-                        self.source.release(partition, last);
-                    }
+                    SourceEvent::Assigned(partition) => self.enter_partition(partition),
+                    SourceEvent::Revoked(partition) => self.begin_to_leave(partition),
                     SourceEvent::Lost(partition) => {
-                        self.tracker.revoke(partition);
+                        self.begin_to_leave(partition);
+                        self.leave_partition(partition);
                     }
                     SourceEvent::Delivered(delivered) => self.take_in(delivered),
                     SourceEvent::End => {
@@ -165,6 +169,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
         }
         self.tasks.abort_all();
         self.tick();
+        self.source.close().await;
         match failure {
             Some(error) => Err(error),
             None => Ok(RunEnd { stopped: !self.source_ended, left: self.uploads.len() }),
@@ -181,23 +186,16 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
             && !self.source_ended
             && self.next_lonely().is_none()
             && !self.one_runs_alone
-            && self.has_room()
-            && !self.is_store_down()
-    }
-
-    /// A suspect that is held holds the low-water mark too, and must not keep those from coming for whom it waits.
-    fn has_room(&self) -> bool {
-        let taken =
-            if self.lonely.is_empty() { self.tracker.in_flight() } else { self.uploads.len() - self.lonely.len() };
-        taken < self.options.window
-    }
-
-    fn is_store_down(&self) -> bool {
-        self.shop.breaker.as_ref().is_some_and(|breaker| breaker.is_open())
+            && self.partitions.values().any(|partition| !partition.is_held)
+            && !self.shop.breakers.all_open()
     }
 
     fn take_in(&mut self, Delivered { partition, offset, upload }: Delivered) {
         let Some(id) = self.tracker.deliver(partition, offset, Instant::now()) else { return };
+        // Delivered before the source heard that the partition is let go of: it comes again elsewhere.
+        if self.partitions.get(&partition).is_none_or(|state| state.is_leaving()) {
+            return;
+        }
         self.quiet_since = Instant::now();
         let suspected = self.suspects.remove(&upload.key());
         self.uploads.insert(id, Arc::new(upload));
@@ -208,6 +206,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
             }
             None => self.start(id),
         }
+        self.update_hold(partition);
     }
 
     /// Start a photo, or let it wait until an older version of it is done.
@@ -248,10 +247,10 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
     fn work_on(&mut self, id: DeliveryId, upload: Arc<Upload>, alone: bool) {
         let (shop, guard) = (Arc::clone(&self.shop), self.sender.guard(id));
         let end_without_record = self.options.end_without_record;
-        self.enter(&upload);
+        let leave = self.enter(id, &upload);
         self.tasks.spawn(async move {
             crate::failpoint::abandon(&upload);
-            let outcome = shop.process(upload, alone).await;
+            let outcome = shop.process(upload, alone, &leave).await;
             let is_recorded = outcome.result.is_ok() || outcome.record_problem.is_none() || end_without_record;
             // Without its record a failed photo would be lost; dropped, it comes again.
             if is_recorded && !matches!(outcome.result, Ok(Done::NotStarted)) {
@@ -264,9 +263,9 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
     fn condemn(&mut self, id: DeliveryId, upload: Arc<Upload>, error: PhotoError) {
         let (shop, guard) = (Arc::clone(&self.shop), self.sender.guard(id));
         let end_without_record = self.options.end_without_record;
-        self.enter(&upload);
+        self.enter(id, &upload);
         self.tasks.spawn(async move {
-            let record_problem = shop.quarantine(&upload, &error, None).await;
+            let record_problem = shop.condemn(&upload, &error).await;
             if record_problem.is_none() || end_without_record {
                 let elapsed = Duration::ZERO;
                 guard.resolve(Outcome { upload, elapsed, result: Err(error), record_problem });
@@ -274,14 +273,20 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
         });
     }
 
-    fn enter(&mut self, upload: &Upload) {
+    fn enter(&mut self, id: DeliveryId, upload: &Upload) -> Arc<AtomicBool> {
         self.names.entry(upload.relative.clone()).or_default();
         self.running += 1;
+        let state = self.partitions.entry(id.partition).or_default();
+        state.running += 1;
+        Arc::clone(&state.leave)
     }
 
     /// A photo is not in work any more: its name is free for the next version.
-    fn leave(&mut self, upload: &Upload) {
+    fn leave(&mut self, id: DeliveryId, upload: &Upload) {
         self.running -= 1;
+        if let Some(state) = self.partitions.get_mut(&id.partition).filter(|_| self.tracker.is_current(id)) {
+            state.running -= 1;
+        }
         self.quiet_since = Instant::now();
         self.one_runs_alone = false;
         let mut waiting = self.names.remove(&upload.relative).unwrap_or_default();
@@ -297,27 +302,33 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
 
     fn take_ack(&mut self, ack: Ack<Outcome>) {
         while self.tasks.try_join_next().is_some() {}
+        let (Ack::Resolved(id, _) | Ack::Dropped(id)) = ack;
         match ack {
             Ack::Resolved(id, outcome) => {
-                match outcome.result {
-                    Ok(Done::Gone) => self.source.gone(id.partition, id.offset),
-                    _ => self.source.done(id.partition, id.offset),
+                if self.tracker.is_current(id) {
+                    match outcome.result {
+                        Ok(Done::Gone) => self.source.gone(id.partition, id.offset),
+                        _ => self.source.done(id.partition, id.offset),
+                    }
                 }
                 self.is_dirty = true;
                 self.shop.count(&outcome.result);
                 self.uploads.remove(&id);
+                self.leave(id, &Arc::clone(&outcome.upload));
                 self.tracker.complete(id, Instant::now());
-                self.leave(&Arc::clone(&outcome.upload));
                 (self.report)(outcome);
             }
             Ack::Dropped(id) => {
                 let Some(upload) = self.uploads.get(&id).cloned() else { return };
-                self.leave(&upload);
-                if self.stop_at.is_none() {
+                self.leave(id, &upload);
+                if !self.tracker.is_current(id) || self.is_leaving(id.partition) {
+                    self.uploads.remove(&id);
+                } else if self.stop_at.is_none() {
                     self.try_again(id, upload);
                 }
             }
         }
+        self.settle(id);
         if self.running == 0 {
             self.start_lonely();
         }
@@ -348,13 +359,15 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
         self.commit(&marks);
         self.start_lonely();
         let now = Instant::now();
-        let store_down = self.is_store_down();
+        self.leave_in_time(now);
+        let store_down = self.shop.breakers.any_open();
         if store_down {
             self.tracker.excuse(now);
         }
         let age = self.tracker.oldest_mark_age(now).unwrap_or_default();
         self.shop.metrics.set_store_down(store_down);
         self.shop.metrics.set_progress(self.tracker.in_flight(), age, self.source.backlog());
+        self.vitals.set_joined(self.source.has_joined());
         self.vitals.beat(age > self.options.stall);
     }
 
@@ -385,13 +398,4 @@ async fn until(instant: Option<Instant>) {
         Some(instant) => sleep_until(instant.into()).await,
         None => std::future::pending().await,
     }
-}
-
-async fn changed(watched: &mut Option<watch::Receiver<bool>>) {
-    if let Some(receiver) = watched
-        && receiver.changed().await.is_ok()
-    {
-        return;
-    }
-    std::future::pending::<()>().await;
 }
