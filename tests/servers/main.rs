@@ -1,0 +1,6 @@
+//! The servers that tests run against do what tests take from them.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod kafka;
