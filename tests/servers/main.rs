@@ -4,3 +4,4 @@
 mod support;
 
 mod kafka;
+mod s3;

@@ -4,6 +4,9 @@
 pub mod child;
 pub mod kafka;
 pub mod kafka_client;
+pub mod s3;
+pub mod s3_faults;
+pub mod s3_service;
 pub mod tls;
 
 use std::path::{Path, PathBuf};

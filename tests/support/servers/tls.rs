@@ -3,11 +3,19 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
 };
 
 /// PEM files in one folder.
@@ -58,6 +66,15 @@ impl Certificates {
     /// Key and certificate.
     pub fn server_file(&self) -> PathBuf {
         self.folder.join("server.both.pem")
+    }
+
+    /// The server's side of TLS connections.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let certificate = CertificateDer::from_pem_file(self.server_certificate_file()).unwrap();
+        let key = PrivateKeyDer::from_pem_file(self.server_key_file()).unwrap();
+        TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap()))
     }
 
     pub fn client_certificate_file(&self) -> PathBuf {
