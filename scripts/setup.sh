@@ -148,6 +148,29 @@ setup_kafka() {
     fi
 }
 
+setup_azurite() {
+    local source=scripts/servers/azurite
+    cmp --silent "$source/package-lock.json" .setup/azurite/installed.json && return
+    need node nodejs
+    need npm npm
+    say "fetching Azurite, for tests"
+    rm -rf .setup/azurite
+    mkdir -p .setup/azurite
+    cp "$source/package.json" "$source/package-lock.json" .setup/azurite/
+    npm ci --prefix .setup/azurite --silent --ignore-scripts --no-audit --no-fund
+    cp "$source/package-lock.json" .setup/azurite/installed.json
+}
+
+setup_moto() {
+    local source=scripts/servers/moto
+    cmp --silent "$source/requirements.txt" .setup/moto/requirements.txt && return
+    say "fetching moto, for tests"
+    rm -rf .setup/moto
+    python3 -m venv .setup/moto
+    .setup/moto/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement "$source/requirements.txt"
+    cp "$source/requirements.txt" .setup/moto/requirements.txt
+}
+
 # cargo_tool NAME VERSION
 cargo_tool() {
     [ "$(cargo "${1#cargo-}" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)" = "$2" ] && return
@@ -174,7 +197,9 @@ for argument in "$@"; do
             setup_python
             setup_pictures
             setup_fixtures
-            setup_kafka ;;
+            setup_kafka
+            setup_azurite
+            setup_moto ;;
         --bench)
             need cmake cmake
             # Without it turbojpeg has no SIMD, which would flatter us.

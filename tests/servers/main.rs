@@ -3,5 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod azure;
 mod kafka;
+mod moto;
 mod s3;

@@ -1,9 +1,11 @@
 //! The real parts that tests run against: a Kafka broker and object stores, on the loopback address only, on free
 //! ports, with their data in temporary folders. All end with the test process. `docs/testing.md` tells what each lacks.
 
+pub mod azurite;
 pub mod child;
 pub mod kafka;
 pub mod kafka_client;
+pub mod moto;
 pub mod s3;
 pub mod s3_faults;
 pub mod s3_service;
