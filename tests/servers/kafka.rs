@@ -1,8 +1,7 @@
 use std::{sync::OnceLock, time::Duration};
 
 use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer},
+    ClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
 };
 
@@ -11,13 +10,6 @@ use crate::support::servers::{
     kafka::{Kafka, KafkaOptions, PASSWORD},
     kafka_client::{KafkaClient, Record},
 };
-
-fn commit(config: &ClientConfig, group: &str, topic: &str, offset: i64) {
-    let consumer: BaseConsumer = config.clone().set("group.id", group).create().unwrap();
-    let mut offsets = TopicPartitionList::new();
-    offsets.add_partition_offset(topic, 0, Offset::Offset(offset)).unwrap();
-    consumer.commit(&offsets, CommitMode::Sync).unwrap();
-}
 
 #[test]
 fn records_come_back_as_they_were_sent() {
@@ -41,7 +33,7 @@ fn lag_is_what_a_group_has_not_committed() {
     client.send_all(&topic, &vec![(Vec::new(), b"x".to_vec()); 10]);
     assert_eq!(client.committed(&group, &topic), [None]);
     assert_eq!(client.lag(&group, &topic), 10);
-    commit(&kafka.plain_config(), &group, &topic, 7);
+    client.commit(&group, &topic, 0, 7);
     assert_eq!(client.committed(&group, &topic), [Some(7)]);
     assert_eq!(client.lag(&group, &topic), 3);
     assert_eq!(client.group(&group).1, 0);
@@ -52,7 +44,7 @@ fn data_and_offsets_survive_ends_of_every_kind() {
     let kafka = Kafka::start(KafkaOptions::default());
     let (topic, client) = (kafka.topic("kept", 1), kafka.client());
     client.send(&topic, None, None, &[], b"before");
-    commit(&kafka.plain_config(), "kept", &topic, 1);
+    client.commit("kept", &topic, 0, 1);
     kafka.restart();
     assert_eq!(client.committed("kept", &topic), [Some(1)]);
     client.send(&topic, None, None, &[], b"between");

@@ -6,4 +6,5 @@ mod support;
 mod azure;
 mod kafka;
 mod moto;
+mod orphans;
 mod s3;

@@ -1,6 +1,6 @@
 use std::sync::OnceLock;
 
-use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt};
+use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode};
 
 use crate::support::servers::{moto::Moto, s3::path, wait};
 
@@ -27,6 +27,19 @@ fn versions_are_kept_and_listed() {
         let old = old.unwrap();
         assert_eq!(moto().request("DELETE", &format!("/versioned/photo.jpg?versionId={old}"), "").0, 204);
         assert!(moto().versions("versioned").iter().all(|version| version.id != old));
+    });
+}
+
+#[test]
+fn conditions_and_regions_are_known() {
+    moto().create_bucket("conditions", "eu-west-1");
+    let (store, key) = (moto().store("conditions", "eu-west-1"), path("photo.jpg"));
+    wait(async {
+        store.put_opts(&key, "one".into(), PutMode::Create.into()).await.unwrap();
+        let error = store.put_opts(&key, "two".into(), PutMode::Create.into()).await.unwrap_err();
+        assert!(matches!(error, Error::AlreadyExists { .. }), "{error:?}");
+        let head = reqwest::Client::new().head(format!("{}/conditions", moto().endpoint())).send().await.unwrap();
+        assert_eq!(head.headers()["x-amz-bucket-region"], "eu-west-1");
     });
 }
 

@@ -267,6 +267,9 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 # Workers of tests may ask for sessions as short as they like.
 group.min.session.timeout.ms=100
+# A killed broker may come back only after its session.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 ssl.keystore.type=PEM
 ssl.keystore.location={server}
 ssl.truststore.type=PEM

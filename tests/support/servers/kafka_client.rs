@@ -6,7 +6,7 @@ use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer},
+    consumer::{BaseConsumer, CommitMode, Consumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers, OwnedHeaders},
     metadata::MetadataPartition,
@@ -18,6 +18,9 @@ use super::{child::PATIENCE, wait};
 
 /// The name of no group: librdkafka makes no consumer without one.
 const ONLOOKER: &str = "onlooker";
+
+/// For one question of many.
+const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// A record as it lies in a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +138,8 @@ impl KafkaClient {
     }
 
     pub fn partitions(&self, topic: &str) -> Vec<i32> {
-        let metadata = self.consumer(ONLOOKER).fetch_metadata(Some(topic), PATIENCE).unwrap();
+        let consumer = self.consumer(ONLOOKER);
+        let metadata = patiently(|| consumer.fetch_metadata(Some(topic), ATTEMPT));
         let mut partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(MetadataPartition::id).collect();
         partitions.sort_unstable();
         partitions
@@ -144,10 +148,8 @@ impl KafkaClient {
     /// Start and end offset of each partition.
     pub fn ends(&self, topic: &str) -> Vec<(i64, i64)> {
         let consumer = self.consumer(ONLOOKER);
-        self.partitions(topic)
-            .iter()
-            .map(|&partition| consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap())
-            .collect()
+        let ends_of = |partition| patiently(|| consumer.fetch_watermarks(topic, partition, ATTEMPT));
+        self.partitions(topic).into_iter().map(ends_of).collect()
     }
 
     /// Every committed record from the start to the end that the topic has now, by partition and offset.
@@ -193,7 +195,8 @@ impl KafkaClient {
         for partition in self.partitions(topic) {
             asked.add_partition(topic, partition);
         }
-        let told = self.consumer(group).committed_offsets(asked, PATIENCE).unwrap();
+        let consumer = self.consumer(group);
+        let told = patiently(|| consumer.committed_offsets(asked.clone(), ATTEMPT));
         told.elements_for_topic(topic)
             .iter()
             .map(|element| match element.offset() {
@@ -201,6 +204,14 @@ impl KafkaClient {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Commit an offset for a group that has no members.
+    pub fn commit(&self, group: &str, topic: &str, partition: i32, offset: i64) {
+        let consumer = self.consumer(group);
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
+        patiently(|| consumer.commit(&offsets, CommitMode::Sync));
     }
 
     /// How many records `group` has not committed yet.
@@ -211,11 +222,24 @@ impl KafkaClient {
 
     /// State of a group, such as `Stable`, and the number of its members.
     pub fn group(&self, group: &str) -> (String, usize) {
-        let groups = self.consumer(ONLOOKER).fetch_group_list(Some(group), PATIENCE).unwrap();
+        let consumer = self.consumer(ONLOOKER);
+        let groups = patiently(|| consumer.fetch_group_list(Some(group), ATTEMPT));
         groups
             .groups()
             .first()
             .map_or_else(|| ("Unknown".to_owned(), 0), |group| (group.state().to_owned(), group.members().len()))
+    }
+}
+
+/// A broker that has just started answers some questions with an error for a while.
+fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> T {
+    let started = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) => assert!(started.elapsed() < PATIENCE, "no answer: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
