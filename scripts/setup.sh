@@ -30,24 +30,28 @@ pictures_sha256=74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af
 
 say() { echo "setup: $*"; }
 
-# need COMMAND PACKAGE: install a Debian package, or say which command would.
-need() {
-    command -v "$1" >/dev/null 2>&1 && return
+# install_package WHAT PACKAGE: install a Debian package, or say which command would.
+install_package() {
     local install=(apt-get install -y --no-install-recommends "$2")
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say "installing $2"
         apt-get update -qq >/dev/null
         DEBIAN_FRONTEND=noninteractive "${install[@]}" >/dev/null
     else
-        echo "error: expected the command \`$1\`, found none" >&2
+        echo "error: expected $1, found none" >&2
         echo "  hint: sudo ${install[*]}" >&2
         exit 1
     fi
 }
 
-# need_header HEADER PACKAGE: the same for what C code includes.
+# need COMMAND PACKAGE
+need() {
+    command -v "$1" >/dev/null 2>&1 || install_package "the command \`$1\`" "$2"
+}
+
+# need_header HEADER PACKAGE
 need_header() {
-    echo "#include <$1>" | cc -E - >/dev/null 2>&1 || need "the header $1" "$2"
+    echo "#include <$1>" | cc -E - >/dev/null 2>&1 || install_package "the header \`$1\`" "$2"
 }
 
 # fetch PACKAGE SHA256 PLATFORM: print the path of a wheel with that hash.
@@ -137,6 +141,13 @@ setup_kafka() {
     (cd .setup/kafka 2>/dev/null && sha256sum --check --status "../../$source/jars.sha256") && return
     need java default-jre-headless
     need mvn maven
+    local java
+    java=$(java -version 2>&1 | grep -oE '[0-9]+' | head -n 1)
+    if [ "$java" -lt 17 ]; then
+        echo "error: expected Java 17 or later, found $java" >&2
+        echo "  hint: sudo apt-get install -y openjdk-17-jre-headless, and make it the default" >&2
+        exit 1
+    fi
     say "fetching Apache Kafka, for tests"
     rm -rf .setup/kafka
     mvn --quiet --batch-mode --file "$source/pom.xml" dependency:copy-dependencies \
