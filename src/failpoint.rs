@@ -68,10 +68,20 @@ pub fn hit(_stage: Stage, _edge: Edge) -> PhotoResult<()> {
     Ok(())
 }
 
-/// Kill the process while the photo named by `OBSCURA_CRASH_ON` is in work, as a fault in a native library would.
+/// Kill the process while the photo named by `OBSCURA_CRASH_ON`, or by its hash in `OBSCURA_CRASH_ON_SHA256`, is in
+/// work, as a fault in a native library would.
 #[cfg(feature = "failpoints")]
-pub fn crash_on(upload: &Upload) {
-    if std::env::var_os("OBSCURA_CRASH_ON").is_some_and(|name| upload.relative.as_os_str() == name) {
+pub fn crash_on(upload: &Upload, sha256: &str) {
+    let is_named = std::env::var_os("OBSCURA_CRASH_ON").is_some_and(|name| upload.relative.as_os_str() == name);
+    if is_named || std::env::var("OBSCURA_CRASH_ON_SHA256").is_ok_and(|named| named == sha256) {
+        std::process::abort();
+    }
+}
+
+/// Kill the process between two steps of publishing: `OBSCURA_KILL_AT=publish:receipt` after the receipt.
+#[cfg(feature = "failpoints")]
+pub fn kill_at(place: &str) {
+    if std::env::var("OBSCURA_KILL_AT").is_ok_and(|wanted| wanted == place) {
         std::process::abort();
     }
 }
@@ -95,7 +105,12 @@ pub fn is_sick(class: Class) -> bool {
 /// Nothing, in ordinary builds.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
-pub fn crash_on(_upload: &Upload) {}
+pub fn crash_on(_upload: &Upload, _sha256: &str) {}
+
+/// Nothing, in ordinary builds.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn kill_at(_place: &str) {}
 
 /// Nothing, in ordinary builds.
 #[cfg(not(feature = "failpoints"))]

@@ -207,7 +207,7 @@ impl Workshop {
             Ok((header, photo))
         };
         let (header, photo) = clock.follow(Stage::Open, time.open, opening).await?;
-        failpoint::crash_on(upload);
+        failpoint::crash_on(upload, &fetched.sha256);
         let photo: SharedPhoto = Arc::new(photo);
         let looking = self.detectors.detect(&photo, &policy.redaction, &policy.wanted, &self.cpu);
         let report = clock.follow(Stage::Detect, time.detect, looking).await?;

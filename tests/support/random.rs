@@ -13,6 +13,10 @@ impl Random {
         self.next() as usize % end.max(1)
     }
 
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.next() as u8).collect()
+    }
+
     /// 0 to 1.
     pub fn unit(&mut self) -> f32 {
         (self.next() & 0xFFFF) as f32 / 65_536.0

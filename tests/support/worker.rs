@@ -24,6 +24,10 @@ pub struct Worker {
 }
 
 impl Worker {
+    pub fn of(child: Child, log: PathBuf, stdout: PathBuf) -> Self {
+        Self { child, log, stdout }
+    }
+
     /// `obscura run --source in --out out --receipts` on a free port, with what else is asked for.
     pub fn start(bench: &Bench, args: &[&str]) -> Self {
         Self::start_with(bench, args, &[])
@@ -96,6 +100,17 @@ impl Worker {
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// The most memory that it has had in use.
+    pub fn peak_memory_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 
     pub fn kill(mut self) {
