@@ -1,6 +1,7 @@
 //! Where results go. Writes are atomic and durable, and a photo is only ever written as a [`RedactedPhoto`].
 
 mod quarantine;
+mod remote;
 mod state;
 
 use std::{
@@ -14,6 +15,10 @@ use std::{
 
 pub use self::{
     quarantine::{OriginalFacts, Quarantine, QuarantineRecord},
+    remote::{
+        Capabilities, Deletion, FetchedObject, ObjectFacts, Put, RegionStore, Removal, StoreLimits, StoreSet,
+        UrlFetcher, UrlRules,
+    },
     state::StateDir,
 };
 use crate::{

@@ -1,6 +1,7 @@
 //! What the test binaries share: running the program, finding fixtures, looking at pictures.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod faulty_store;
 pub mod likeness;
 pub mod random;
 pub mod servers;
