@@ -14,6 +14,17 @@ pub struct EventUpload {
     pub routed: Routed,
 }
 
+impl EventUpload {
+    /// The route of its photo, if it has one.
+    #[must_use]
+    pub fn route(&self) -> Option<&RouteConfig> {
+        match &self.routed {
+            Routed::Redact(request) => Some(&request.route),
+            _ => None,
+        }
+    }
+}
+
 /// The answer of the routes to one record.
 #[derive(Clone, Debug)]
 pub enum Routed {

@@ -16,6 +16,21 @@ pub enum Format {
     Gif,
 }
 
+impl Format {
+    /// The media type (IANA).
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Webp => "image/webp",
+            Self::Bmp => "image/bmp",
+            Self::Tiff => "image/tiff",
+            Self::Gif => "image/gif",
+        }
+    }
+}
+
 /// The format of these bytes.
 ///
 /// # Errors

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+
 use super::{
     Workshop,
     breaker::{Breaker, retrying},
@@ -62,7 +64,7 @@ pub struct Published {
 
 /// A photo that has been read.
 pub(super) struct Fetched {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     pub(super) sha256: String,
 }
 
@@ -132,7 +134,7 @@ impl Workshop {
         };
         let thumbnail = self.thumbnail_of(&redacted).await;
         // An outage may last for as long as it likes; each attempt has its own limit.
-        clock.follow(Stage::Publish, Duration::MAX, errand.publish(self, &redacted)).await?;
+        clock.follow(Stage::Publish, Duration::MAX, errand.publish(self, fetched, &redacted)).await?;
         self.metrics.moved(Direction::Out, redacted.bytes().len() as u64);
         let receipt = redacted.receipt().clone();
         let count = |class| receipt.regions.iter().filter(|region| region.class == class).count();
@@ -147,7 +149,7 @@ impl Workshop {
     }
 
     /// The file's bytes and their hash; none if it is gone.
-    async fn fetch(&self, errand: &Errand, clock: &mut StageClock) -> PhotoResult<Option<Arc<Fetched>>> {
+    async fn fetch(&self, errand: &mut Errand, clock: &mut StageClock) -> PhotoResult<Option<Arc<Fetched>>> {
         let bytes = clock.follow(Stage::Fetch, Duration::MAX, errand.fetch(self)).await?;
         let Some(bytes) = bytes else { return Ok(None) };
         let hashed = self.cpu.run(move || Fetched { sha256: sha256_hex(&bytes), bytes }).await;
@@ -191,7 +193,7 @@ impl Workshop {
         if leave.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let policy = self.policy_for(upload);
+        let policy = Arc::clone(self.policy_for(upload));
         self.enter_journal(upload, alone);
         let bytes = Arc::clone(fetched);
         let header = self.cpu.run(move || photo::read_header(&bytes.bytes, &limits)).await;

@@ -24,7 +24,7 @@ pub use self::{
     budget::Budget,
     clock::StageClock,
     engine::{Engine, Policy, models_dir, onnxruntime_library},
-    errand::{Destinations, Places},
+    errand::{Destinations, Places, StoredMessage, StreamPlaces},
     intake::{IntakeOptions, RunEnd},
     job::{Done, Outcome, Published},
     journal::{Journal, Suspects},
@@ -36,7 +36,7 @@ use crate::{
     detect::{DetectorPool, Wanted},
     error::FatalError,
     photo::Limits,
-    source::{Source, Upload},
+    source::{Origin, Source, Upload},
     telemetry::{Levels, Metrics},
 };
 
@@ -119,6 +119,11 @@ impl Workshop {
                 let breaker = is_worker.then(|| Arc::new(folder_breaker(destinations.clone())));
                 (breaker.clone(), Breakers::new(breaker.into_iter().collect()))
             }
+            Places::Stream(places) => (None, places.breakers()),
+        };
+        let patience = match &config.stream {
+            Some(stream) if matches!(places, Places::Stream(_)) => stream.patience,
+            _ => Duration::ZERO,
         };
         Ok(Self {
             cpu: Arc::new(CpuPool::start(&gate)?),
@@ -130,7 +135,7 @@ impl Workshop {
             // One more than cores: while one photo ends, the next begins.
             turns: Semaphore::new(threads + 1),
             places,
-            retry: if is_worker { config.worker.retry } else { ONE_SHOT_RETRY },
+            retry: if is_worker { RetryPolicy { patience, ..config.worker.retry } } else { ONE_SHOT_RETRY },
             folder_breaker,
             breakers,
             journal,
@@ -151,8 +156,12 @@ impl Workshop {
     }
 
     /// How this photo is looked at and obscured.
-    fn policy_for(&self, _upload: &Upload) -> Arc<Policy> {
-        Arc::clone(&self.policy)
+    fn policy_for(&self, upload: &Upload) -> &Arc<Policy> {
+        let of_route = match (&self.places, &upload.origin) {
+            (Places::Stream(places), Origin::Event(event)) => event.route().and_then(|route| places.policy(&route.name)),
+            _ => None,
+        };
+        of_route.unwrap_or(&self.policy)
     }
 
     /// The metrics page, as of now.

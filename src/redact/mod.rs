@@ -9,6 +9,7 @@ mod style;
 mod thumbnail;
 mod verify;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 pub use self::{
@@ -29,7 +30,7 @@ use crate::{
 /// A photo that was checked, obscured, encoded and verified.
 #[derive(Debug)]
 pub struct RedactedPhoto {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     receipt: Receipt,
 }
 
@@ -37,6 +38,12 @@ impl RedactedPhoto {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The same bytes, shared.
+    #[must_use]
+    pub fn shared_bytes(&self) -> Bytes {
+        self.bytes.clone()
     }
 
     #[must_use]
@@ -87,7 +94,7 @@ pub fn redact(
         views: report.views(),
         timings_ms: clock.timings_ms(),
     };
-    Ok(RedactedPhoto { bytes, receipt })
+    Ok(RedactedPhoto { bytes: bytes.into(), receipt })
 }
 
 /// Encode, and open what came out to verify it; once more, and finer, where that failed and the format has a finer way.

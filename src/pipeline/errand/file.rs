@@ -118,7 +118,7 @@ fn record(
         let detail = format!("an older output remains: {}", failure.detail);
         failure.with_detail(detail)
     })?;
-    let clear = kept.map(|kept| kept.bytes.as_slice());
+    let clear = kept.map(|kept| &kept.bytes[..]);
     places.quarantine.record(upload, error, facts, clear).map_err(|failure| {
         let detail = format!("the quarantine record could not be written: {failure}");
         store_failed(&failure).with_detail(detail)

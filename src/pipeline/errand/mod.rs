@@ -1,11 +1,18 @@
 //! What differs between photos: where they come from and where they go. A file goes to a folder, an event's photo from
 //! store to store; everything between is the same.
 
+mod dead_letter;
+mod event;
 mod file;
+mod outcome;
+mod publish;
+mod stream;
 
 use std::sync::Arc;
 
-pub use self::file::Destinations;
+use bytes::Bytes;
+
+pub use self::{dead_letter::StoredMessage, file::Destinations, stream::StreamPlaces};
 use super::{
     Workshop,
     clock::StageClock,
@@ -14,17 +21,19 @@ use super::{
 use crate::{
     error::{PhotoError, PhotoResult},
     redact::RedactedPhoto,
-    source::{Origin, Upload},
+    source::Upload,
 };
 
 /// Where photos come from and go to.
 pub enum Places {
     Folder(Destinations),
+    Stream(Arc<StreamPlaces>),
 }
 
 /// One photo on its way.
 pub(super) enum Errand {
     File(file::FileErrand),
+    Event(event::EventErrand),
 }
 
 /// How a photo's way begins.
@@ -37,38 +46,47 @@ pub(super) enum Begin {
 
 impl Errand {
     pub(super) fn new(shop: &Workshop, upload: &Arc<Upload>) -> Self {
-        match (&shop.places, &upload.origin) {
-            (Places::Folder(destinations), Origin::File(_) | Origin::Event(_)) => {
-                Self::File(file::FileErrand::new(destinations.clone(), Arc::clone(upload)))
-            }
+        let upload = Arc::clone(upload);
+        match &shop.places {
+            Places::Folder(places) => Self::File(file::FileErrand::new(places.clone(), upload)),
+            Places::Stream(places) => Self::Event(event::EventErrand::new(Arc::clone(places), upload)),
         }
     }
 
     /// Find out what there is to do.
-    pub(super) async fn begin(&mut self, _shop: &Workshop, _clock: &mut StageClock) -> PhotoResult<Begin> {
+    pub(super) async fn begin(&mut self, shop: &Workshop, clock: &mut StageClock) -> PhotoResult<Begin> {
         match self {
             Self::File(errand) => Ok(errand.begin()),
+            Self::Event(errand) => errand.begin(shop, clock).await,
         }
     }
 
-    /// The file's bytes, complete; none if it is gone.
-    pub(super) async fn fetch(&self, shop: &Workshop) -> PhotoResult<Option<Vec<u8>>> {
+    /// The photo's bytes, complete; none if it is gone.
+    pub(super) async fn fetch(&mut self, shop: &Workshop) -> PhotoResult<Option<Bytes>> {
         match self {
-            Self::File(errand) => errand.fetch(shop).await,
+            Self::File(errand) => Ok(errand.fetch(shop).await?.map(Bytes::from)),
+            Self::Event(errand) => errand.fetch(shop).await.map(Some),
         }
     }
 
     /// Whether this very result is published already.
-    pub(super) async fn is_published(&self, shop: &Workshop, fetched: &Fetched) -> PhotoResult<bool> {
+    pub(super) async fn is_published(&mut self, shop: &Workshop, fetched: &Fetched) -> PhotoResult<bool> {
         match self {
             Self::File(errand) => errand.is_published(shop, fetched).await,
+            Self::Event(errand) => errand.is_published(shop, fetched).await,
         }
     }
 
     /// Every step of publishing, in order. Each may have been done before.
-    pub(super) async fn publish(&self, shop: &Workshop, redacted: &Arc<RedactedPhoto>) -> PhotoResult<()> {
+    pub(super) async fn publish(
+        &self,
+        shop: &Workshop,
+        fetched: &Fetched,
+        redacted: &Arc<RedactedPhoto>,
+    ) -> PhotoResult<()> {
         match self {
             Self::File(errand) => errand.publish(shop, redacted).await,
+            Self::Event(errand) => errand.publish(shop, fetched, redacted).await,
         }
     }
 
@@ -76,6 +94,8 @@ impl Errand {
     pub(super) async fn succeeded(&self) -> Option<String> {
         match self {
             Self::File(errand) => errand.succeeded().await,
+            // A dead letter of an earlier delivery is history.
+            Self::Event(_) => None,
         }
     }
 
@@ -88,6 +108,7 @@ impl Errand {
     ) -> Option<String> {
         match self {
             Self::File(errand) => errand.failed(shop, error, original).await,
+            Self::Event(errand) => errand.failed(shop, error).await,
         }
     }
 }

@@ -1,0 +1,95 @@
+//! What becomes of a record that cannot be published: its message is kept in the region's store, where a wipe of its
+//! owner finds it, and the dead-letter topic tells of it. No pixels.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Workshop,
+    event::{EventErrand, defect},
+};
+use crate::{
+    error::{PhotoError, PhotoResult, Stage},
+    event::{EventUpload, Routed, dead_letter_key, redact_headers, redact_urls},
+    kafka::{DeadLetter, DeadLetterOrigin, Pointer},
+};
+
+/// Everything that a replay needs, without what would let anybody into a store.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredMessage {
+    pub schema: u32,
+    pub id: String,
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub record: u32,
+    pub timestamp_ms: Option<i64>,
+    /// Base64.
+    pub key: Option<String>,
+    /// Values in base64.
+    pub headers: Vec<(String, String)>,
+    /// Base64. Secrets of URLs are taken out.
+    pub payload: String,
+}
+
+impl StoredMessage {
+    fn of(event: &EventUpload, id: String) -> Self {
+        let message = &event.message;
+        let headers = redact_headers(&message.headers).into_iter();
+        Self {
+            schema: 1,
+            id,
+            topic: message.topic.clone(),
+            partition: message.partition,
+            offset: message.offset,
+            record: event.record,
+            timestamp_ms: message.timestamp_ms,
+            key: message.key.as_ref().map(|key| BASE64_STANDARD.encode(key)),
+            headers: headers.map(|(name, value)| (name, BASE64_STANDARD.encode(value))).collect(),
+            payload: BASE64_STANDARD.encode(redact_urls(&message.payload)),
+        }
+    }
+}
+
+impl EventErrand {
+    /// Returns what went wrong.
+    pub(super) async fn failed(&self, shop: &Workshop, error: &PhotoError) -> Option<String> {
+        self.record_failure(shop, error).await.err().map(|failure| failure.detail)
+    }
+
+    async fn record_failure(&self, shop: &Workshop, error: &PhotoError) -> PhotoResult<()> {
+        let event = self.event()?;
+        let origin = DeadLetterOrigin::new(&event.message, event.record);
+        let pointer = self.put_away(shop, event, &origin.dead_letter_id()).await?;
+        let pipeline = shop.policy_for(&self.upload).pipeline.clone();
+        let letter = DeadLetter::new(origin, error, &pipeline, &self.places.region, pointer);
+        let (key, headers) = (letter.id.as_bytes(), letter.headers());
+        self.send(shop, &self.places.dead_letter_topic, Some(key), &headers, &letter.payload()).await
+    }
+
+    /// Store the message. Where its own store refuses it, the region's takes it; if that refuses it too, the dead letter
+    /// points nowhere, and only the topic that it came from has it.
+    async fn put_away(&self, shop: &Workshop, event: &EventUpload, id: &str) -> PhotoResult<Option<Pointer>> {
+        let home = self.places.region_store.as_str();
+        let (store, prefix, owner) = match &event.routed {
+            Routed::Redact(request) => {
+                (request.route.destination.as_str(), request.route.prefix.as_str(), Some(&request.owner))
+            }
+            Routed::Refuse { owner, .. } => (home, "", owner.as_ref()),
+            Routed::Ignore(_) | Routed::Forward { .. } => (home, "", None),
+        };
+        let stored = StoredMessage::of(event, id.to_owned());
+        let json = Bytes::from(serde_json::to_vec_pretty(&stored).map_err(|error| defect(&error.to_string()))?);
+        for (name, prefix) in [(store, prefix), (home, "")] {
+            let key = dead_letter_key(prefix, owner, id);
+            let (target, breaker) = self.places.store(name)?;
+            let putting = || target.put(&key, json.clone());
+            match shop.attempts(Stage::Publish, Some((breaker, json.len() as u64)), putting).await {
+                Ok(()) => return Ok(Some(Pointer { store: name.to_owned(), key })),
+                Err(refused) => tracing::warn!(store = name, error = refused.detail, "a dead letter was not taken"),
+            }
+        }
+        Ok(None)
+    }
+}

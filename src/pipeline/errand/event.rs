@@ -1,0 +1,148 @@
+//! From store to store, because an event told of an upload.
+//!
+//! What is published already is only brought to its end, so a delivery that comes twice, to whichever worker, leaves one
+//! photo and one receipt.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{Begin, Fetched, Workshop, stream::StreamPlaces};
+use crate::{
+    error::{ErrorCode, PhotoError, PhotoResult, Stage},
+    event::{EventUpload, Location, OutputName, PhotoRequest, Revision, Routed, SourcePhoto},
+    pipeline::{clock::StageClock, job::Done},
+    source::{Origin, Upload},
+    store::remote::ObjectFacts,
+};
+
+pub(in crate::pipeline) struct EventErrand {
+    pub(super) places: Arc<StreamPlaces>,
+    pub(super) upload: Arc<Upload>,
+    /// Once its version is known.
+    pinned: Option<Pinned>,
+}
+
+/// One version of one photo, and where its result goes.
+pub(super) struct Pinned {
+    pub(super) source: SourcePhoto,
+    pub(super) output: OutputName,
+    pub(super) output_key: String,
+}
+
+impl EventErrand {
+    pub(super) fn new(places: Arc<StreamPlaces>, upload: Arc<Upload>) -> Self {
+        Self { places, upload, pinned: None }
+    }
+
+    pub(super) fn event(&self) -> PhotoResult<&EventUpload> {
+        match &self.upload.origin {
+            Origin::Event(event) => Ok(event),
+            Origin::File(_) => Err(defect("expected an event, found a file")),
+        }
+    }
+
+    pub(super) fn request(&self) -> PhotoResult<&PhotoRequest> {
+        match &self.event()?.routed {
+            Routed::Redact(request) => Ok(request),
+            _ => Err(defect("expected a photo, found an event without one")),
+        }
+    }
+
+    pub(super) fn pinned(&self) -> PhotoResult<&Pinned> {
+        self.pinned.as_ref().ok_or_else(|| defect("expected a pinned photo, found none"))
+    }
+
+    /// Find out what there is to do.
+    pub(super) async fn begin(&mut self, shop: &Workshop, clock: &mut StageClock) -> PhotoResult<Begin> {
+        let event = self.event()?;
+        match &event.routed {
+            Routed::Ignore(_) => Ok(Begin::End(Done::Ignored)),
+            Routed::Refuse { error, .. } => Err(error.clone()),
+            Routed::Forward { topic, .. } => {
+                let message = Arc::clone(&event.message);
+                self.send(shop, topic, message.key.as_deref(), &message.headers, &message.payload).await?;
+                Ok(Begin::End(Done::Forwarded))
+            }
+            Routed::Redact(request) => {
+                let source = request.source.clone();
+                shop.limits.check_encoded(source.size_bytes.unwrap_or(0))?;
+                let expected_bytes = source.size_bytes.unwrap_or(shop.limits.max_encoded_bytes);
+                // Without a revision the name of the result is not known before the photo is.
+                if let Some(revision) = Revision::named_in(&source) {
+                    let looking = self.pin(shop, source, &revision);
+                    if clock.follow(Stage::Fetch, Duration::MAX, looking).await? {
+                        return Ok(Begin::End(Done::AlreadyPublished));
+                    }
+                }
+                Ok(Begin::Fetch { expected_bytes })
+            }
+        }
+    }
+
+    pub(super) async fn fetch(&mut self, shop: &Workshop) -> PhotoResult<Bytes> {
+        let source = self.request()?.source.clone();
+        // An event that tells a smaller size than is true must not cost more memory than it told.
+        let max_bytes = source.size_bytes.unwrap_or(u64::MAX).min(shop.limits.max_encoded_bytes);
+        let fetched = match (&source.store, &source.location) {
+            (Some(name), _) => {
+                let (store, breaker) = self.places.store(name)?;
+                shop.attempts(Stage::Fetch, Some((breaker, 0)), || store.fetch(&source, max_bytes)).await?
+            }
+            (None, Location::Url(_)) => {
+                shop.attempts(Stage::Fetch, None, || self.places.urls.fetch(&source, max_bytes)).await?
+            }
+            (None, Location::Object { .. }) => return Err(defect("expected a store, found none")),
+        };
+        if let Some(pinned) = &mut self.pinned {
+            // From now on exactly what was fetched: only that may be removed later.
+            pinned.source = fetched.pin(&source);
+        }
+        Ok(fetched.bytes)
+    }
+
+    /// Whether the photo's result is there, for one whose name was not known before; it is brought to its end then.
+    pub(super) async fn is_published(&mut self, shop: &Workshop, fetched: &Fetched) -> PhotoResult<bool> {
+        if self.pinned.is_some() {
+            return Ok(false);
+        }
+        let source = self.request()?.source.clone();
+        self.pin(shop, source, &Revision::Content(fetched.sha256.clone())).await
+    }
+
+    /// Settle the names that belong to this revision, and look whether its result is there.
+    async fn pin(&mut self, shop: &Workshop, source: SourcePhoto, revision: &Revision) -> PhotoResult<bool> {
+        let request = self.request()?;
+        let output = OutputName::new(request, revision);
+        let output_key = output.key();
+        let (target, breaker) = self.places.store(&request.route.destination)?;
+        let found = shop.attempts(Stage::Fetch, Some((breaker, 0)), || target.facts(&output_key)).await?;
+        if let Some(found) = &found {
+            self.check_same(shop, found, &output)?;
+        }
+        self.pinned = Some(Pinned { source, output, output_key });
+        if let Some(found) = &found {
+            self.finish(shop, &found.output_sha256, None).await?;
+        }
+        Ok(found.is_some())
+    }
+
+    fn check_same(&self, shop: &Workshop, found: &ObjectFacts, output: &OutputName) -> PhotoResult<()> {
+        if found.source_identity.as_deref().is_some_and(|identity| identity != output.hash()) {
+            return Err(conflict("the result of another photo"));
+        }
+        if found.pipeline != shop.policy_for(&self.upload).pipeline {
+            return Err(conflict("a result by other models, thresholds or policy"));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn defect(detail: &str) -> PhotoError {
+    PhotoError::new(Stage::Intake, ErrorCode::InternalError, detail)
+}
+
+pub(super) fn conflict(found: &str) -> PhotoError {
+    let detail = format!("expected nothing or this very result under the output's name, found {found}");
+    PhotoError::new(Stage::Publish, ErrorCode::OutputConflict, detail)
+}

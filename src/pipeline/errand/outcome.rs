@@ -1,0 +1,60 @@
+//! What is told when a photo is published: a CloudEvent (1.0, structured JSON) with the receipt.
+
+use serde_json::{Value, json};
+
+use crate::{
+    event::{Location, PhotoRequest, SourcePhoto},
+    redact::sha256_hex,
+};
+
+/// Everything that the event tells.
+pub(super) struct OutcomeEvent<'a> {
+    pub region: &'a str,
+    pub request: &'a PhotoRequest,
+    pub source: &'a SourcePhoto,
+    pub output_key: &'a str,
+    pub receipt_key: &'a str,
+    /// As JSON.
+    pub receipt: &'a [u8],
+}
+
+type Message = (Vec<(String, Vec<u8>)>, Vec<u8>);
+
+/// Headers and payload. The id is derived from the output's name: an event that is sent twice has one id.
+pub(super) fn outcome_event(event: &OutcomeEvent) -> Result<Message, String> {
+    let receipt: Value = serde_json::from_slice(event.receipt).map_err(|error| error.to_string())?;
+    let source = match &event.source.location {
+        Location::Object { bucket, key, .. } => json!({
+            "store": event.source.store, "bucket": bucket, "key": key,
+            "version": event.source.version, "etag": event.source.etag,
+        }),
+        // Without what makes it a secret.
+        Location::Url(url) => json!({ "url": url.split(['?', '#']).next(), "version": event.source.version }),
+    };
+    let owner = &event.request.owner;
+    let body = json!({
+        "specversion": "1.0",
+        "id": &sha256_hex(event.output_key.as_bytes())[..32],
+        "source": format!("/obscura/{}", event.region),
+        "type": "photo.redacted",
+        "subject": event.output_key,
+        "time": chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        "datacontenttype": "application/json",
+        "data": {
+            "tenant": owner.tenant,
+            "project": owner.project,
+            "region": event.region,
+            "route": event.request.route.name,
+            "source": source,
+            "output": {
+                "store": event.request.route.destination,
+                "key": event.output_key,
+                "receipt_key": event.receipt_key,
+            },
+            "receipt": receipt,
+        },
+    });
+    let headers = vec![("content-type".to_owned(), b"application/cloudevents+json; charset=UTF-8".to_vec())];
+    let payload = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
+    Ok((headers, payload))
+}

@@ -1,0 +1,137 @@
+//! Publishing, a sequence that can go on from any point: receipt, photo, outcome event acknowledged, original removed as
+//! the route asks. Each step may be told to have been done before.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    Fetched, Workshop,
+    event::{EventErrand, Pinned, conflict, defect},
+    outcome::{OutcomeEvent, outcome_event},
+};
+use crate::{
+    config::stream::Originals,
+    error::{ErrorCode, PhotoError, PhotoResult, Stage},
+    event::PhotoRequest,
+    failpoint,
+    kafka::SendError,
+    redact::RedactedPhoto,
+    store::remote::{ObjectFacts, Put, Removal},
+};
+
+impl EventErrand {
+    pub(super) async fn publish(
+        &self,
+        shop: &Workshop,
+        fetched: &Fetched,
+        redacted: &Arc<RedactedPhoto>,
+    ) -> PhotoResult<()> {
+        let (request, pinned) = (self.request()?, self.pinned()?);
+        let (target, breaker) = self.places.store(&request.route.destination)?;
+        let receipt = redacted.receipt();
+        let json = Bytes::from(serde_json::to_vec_pretty(receipt).map_err(|error| defect(&error.to_string()))?);
+        let output_sha256 = &receipt.output.sha256;
+        let facts = ObjectFacts {
+            source_sha256: fetched.sha256.clone(),
+            source_identity: Some(pinned.output.hash().to_owned()),
+            pipeline: receipt.pipeline.clone(),
+            output_sha256: output_sha256.clone(),
+        };
+        failpoint::kill_at("publish:begin");
+        let receipt_key = pinned.output.receipt_key(output_sha256);
+        // A receipt that is there is of the same result: its name tells.
+        let putting = || target.put_new(&receipt_key, json.clone(), "application/json", &facts);
+        shop.attempts(Stage::Publish, Some((breaker, json.len() as u64)), putting).await?;
+        failpoint::kill_at("publish:receipt");
+        let (bytes, media_type) = (redacted.shared_bytes(), receipt.output.format.media_type());
+        let putting = || target.put_new(&pinned.output_key, bytes.clone(), media_type, &facts);
+        let put = shop.attempts(Stage::Publish, Some((breaker, bytes.len() as u64)), putting).await?;
+        failpoint::kill_at("publish:object");
+        match put {
+            // Somebody was faster.
+            Put::AlreadyThere(there) if there.output_sha256 != *output_sha256 => {
+                self.finish(shop, &there.output_sha256, None).await
+            }
+            Put::Created | Put::AlreadyThere(_) => self.finish(shop, output_sha256, Some(json)).await,
+        }
+    }
+
+    /// What comes after the photo is published. The receipt, as JSON, is read where it is not at hand.
+    pub(super) async fn finish(&self, shop: &Workshop, output_sha256: &str, receipt: Option<Bytes>) -> PhotoResult<()> {
+        let (request, pinned) = (self.request()?, self.pinned()?);
+        if let Some(topic) = &self.places.outcome_topic {
+            let (target, breaker) = self.places.store(&request.route.destination)?;
+            let receipt_key = pinned.output.receipt_key(output_sha256);
+            let receipt = match receipt {
+                Some(receipt) => receipt,
+                None => {
+                    let reading = || target.get_small(&receipt_key);
+                    let found = shop.attempts(Stage::Publish, Some((breaker, 0)), reading).await?;
+                    found.ok_or_else(|| conflict("a photo without its receipt"))?
+                }
+            };
+            let event = OutcomeEvent {
+                region: &self.places.region,
+                request,
+                source: &pinned.source,
+                output_key: &pinned.output_key,
+                receipt_key: &receipt_key,
+                receipt: &receipt,
+            };
+            let (headers, payload) = outcome_event(&event).map_err(|error| defect(&error))?;
+            self.send(shop, topic, Some(pinned.output_key.as_bytes()), &headers, &payload).await?;
+        }
+        failpoint::kill_at("publish:outcome");
+        self.settle_original(shop, request, pinned).await?;
+        failpoint::kill_at("publish:original");
+        Ok(())
+    }
+
+    async fn settle_original(&self, shop: &Workshop, request: &PhotoRequest, pinned: &Pinned) -> PhotoResult<()> {
+        // What came by a signed URL is not ours to remove.
+        let Some(name) = &pinned.source.store else { return Ok(()) };
+        let (source, breaker) = self.places.store(name)?;
+        let removal = match &request.route.originals {
+            Originals::Keep => return Ok(()),
+            Originals::Delete => {
+                let removing = || source.delete_original(&pinned.source);
+                shop.attempts(Stage::Publish, Some((breaker, 1)), removing).await?
+            }
+            Originals::Move { vault, prefix } => {
+                let (vault, _) = self.places.store(vault)?;
+                let key = pinned.output.original_key(prefix);
+                let moving = || source.move_original(&pinned.source, vault, &key, shop.limits.max_encoded_bytes);
+                shop.attempts(Stage::Publish, Some((breaker, 1)), moving).await?
+            }
+        };
+        match removal {
+            Removal::Deleted | Removal::AlreadyGone => Ok(()),
+            Removal::Changed => {
+                let detail = "expected the version that was redacted, found another";
+                Err(PhotoError::new(Stage::Publish, ErrorCode::OriginalNotRemoved, detail))
+            }
+        }
+    }
+
+    /// Until the broker has acknowledged it. While no broker can be reached, that may take as long as it likes.
+    pub(super) async fn send(
+        &self,
+        shop: &Workshop,
+        topic: &str,
+        key: Option<&[u8]>,
+        headers: &[(String, Vec<u8>)],
+        payload: &[u8],
+    ) -> PhotoResult<()> {
+        let sending = || async {
+            self.places.producer.send(topic, key, headers, payload).await.map_err(|error: SendError| {
+                let detail = format!("the broker did not take a message: {}", error.detail);
+                PhotoError::new(Stage::Publish, ErrorCode::StoreFailed, detail)
+                    .with_hint("check the topic, its size limit and this worker's rights on it")
+                    .retry_if(error.transient)
+            })
+        };
+        let breaker = Some((self.places.broker_breaker.as_ref(), 1));
+        shop.attempts_without_limit(Stage::Publish, breaker, sending).await
+    }
+}
