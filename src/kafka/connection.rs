@@ -115,12 +115,12 @@ fn base_config(config: &KafkaConfig) -> Result<ClientConfig, FatalError> {
                 SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
                 SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
             };
-            let password = read_secret(password, "kafka.sasl.password_file")?;
+            let password = read_secret(password, "kafka.password_file")?;
             client.set("sasl.mechanism", mechanism).set("sasl.username", username);
             client.set("sasl.password", password.expose_secret());
         }
         Some(SaslConfig::TokenFile(path)) => {
-            check_readable(path, "kafka.sasl.token_file")?;
+            check_readable(path, "kafka.token_file")?;
             client.set("sasl.mechanism", "OAUTHBEARER");
         }
     }
@@ -130,9 +130,9 @@ fn base_config(config: &KafkaConfig) -> Result<ClientConfig, FatalError> {
 fn set_tls(client: &mut ClientConfig, tls: &TlsConfig) -> Result<(), FatalError> {
     client.set("ssl.endpoint.identification.algorithm", "https");
     let files = [
-        ("ssl.ca.location", "kafka.tls.ca_file", &tls.ca_file),
-        ("ssl.certificate.location", "kafka.tls.cert_file", &tls.cert_file),
-        ("ssl.key.location", "kafka.tls.key_file", &tls.key_file),
+        ("ssl.ca.location", "kafka.ca_file", &tls.ca_file),
+        ("ssl.certificate.location", "kafka.cert_file", &tls.cert_file),
+        ("ssl.key.location", "kafka.key_file", &tls.key_file),
     ];
     for (setting, name, path) in files {
         if let Some(path) = path {
@@ -144,7 +144,7 @@ fn set_tls(client: &mut ClientConfig, tls: &TlsConfig) -> Result<(), FatalError>
         client.set("ssl.ca.location", "probe");
     }
     if let Some(password) = &tls.key_password {
-        client.set("ssl.key.password", read_secret(password, "kafka.tls.key_password_file")?.expose_secret());
+        client.set("ssl.key.password", read_secret(password, "kafka.key_password_file")?.expose_secret());
     }
     Ok(())
 }
@@ -177,7 +177,7 @@ pub(super) fn not_created(error: &KafkaError) -> FatalError {
     };
     FatalError::new(
         format!("the Kafka client could not be made: {detail}"),
-        "check `kafka.tls`, `kafka.sasl` and the time-outs under `kafka`; certificates and keys have to be PEM and fit \
+        "check the certificates, the credentials and the time-outs under `kafka`; certificates and keys have to be PEM and fit \
          together",
     )
 }
@@ -278,7 +278,7 @@ mod tests {
 
         config.tls = Some(TlsConfig { ca_file: Some("gone.pem".into()), ..TlsConfig::default() });
         let error = base_config(&config).unwrap_err();
-        assert!(error.message.contains("`gone.pem` of `kafka.tls.ca_file`"), "{error}");
+        assert!(error.message.contains("`gone.pem` of `kafka.ca_file`"), "{error}");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct DeadLetter {
     pub stage: String,
     pub detail: String,
     pub hint: String,
-    pub origin: Origin,
+    pub origin: RecordPlace,
     /// Hash of models, thresholds and policy that were in use.
     pub pipeline: String,
     /// The region of the worker that gave it up.
@@ -56,7 +56,7 @@ pub struct DeadLetter {
 
 /// The place of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct RecordPlace {
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
@@ -73,7 +73,7 @@ pub struct Pointer {
     pub key: String,
 }
 
-impl Origin {
+impl RecordPlace {
     #[must_use]
     pub fn new(message: &KafkaMessage, record: u32) -> Self {
         Self {
@@ -99,7 +99,13 @@ impl Origin {
 
 impl DeadLetter {
     #[must_use]
-    pub fn new(origin: Origin, error: &PhotoError, pipeline: &str, region: &str, pointer: Option<Pointer>) -> Self {
+    pub fn new(
+        origin: RecordPlace,
+        error: &PhotoError,
+        pipeline: &str,
+        region: &str,
+        pointer: Option<Pointer>,
+    ) -> Self {
         Self {
             schema: DEAD_LETTER_SCHEMA.to_owned(),
             id: origin.dead_letter_id(),
@@ -153,8 +159,8 @@ mod tests {
     use super::*;
     use crate::error::{ErrorCode, Stage};
 
-    fn origin() -> Origin {
-        Origin { topic: "uploads".into(), partition: 3, offset: 1042, record: 0, timestamp_ms: Some(7) }
+    fn origin() -> RecordPlace {
+        RecordPlace { topic: "uploads".into(), partition: 3, offset: 1042, record: 0, timestamp_ms: Some(7) }
     }
 
     #[test]
@@ -176,10 +182,10 @@ mod tests {
         let id = origin().dead_letter_id();
         assert_eq!((id.len(), &id), (32, &origin().dead_letter_id()));
         for other in [
-            Origin { record: 1, ..origin() },
-            Origin { offset: 1043, ..origin() },
-            Origin { partition: 31, offset: 42, ..origin() },
-            Origin { timestamp_ms: None, ..origin() },
+            RecordPlace { record: 1, ..origin() },
+            RecordPlace { offset: 1043, ..origin() },
+            RecordPlace { partition: 31, offset: 42, ..origin() },
+            RecordPlace { timestamp_ms: None, ..origin() },
         ] {
             assert_ne!(other.dead_letter_id(), id);
         }

@@ -34,11 +34,14 @@ pub(super) fn judge(error: &KafkaError, reason: &str) -> Verdict {
             Verdict::Fatal(told("the Kafka client cannot go on", "check the broker's log, then start again"))
         }
         Some(Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism) => {
-            Verdict::Refused(told("the broker refuses to let this worker in", "check the credentials in `kafka.sasl`"))
+            Verdict::Refused(told(
+                "the broker refuses to let this worker in",
+                "check `kafka.sasl_mechanism`, `kafka.username` and the password or token",
+            ))
         }
         Some(Code::SSL) => Verdict::Refused(told(
             "no TLS connection to the broker",
-            "check `kafka.tls`: the certificate authority, the host's name, and the client's certificate and key",
+            "check `kafka.ca_file`, that the broker's certificate names its host, and `kafka.cert_file` and `kafka.key_file`",
         )),
         Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
             Verdict::Refused(told(

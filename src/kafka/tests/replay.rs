@@ -7,13 +7,13 @@ use rdkafka::mocking::MockCluster;
 use crate::{
     error::{ErrorCode, PhotoError, Stage},
     kafka::{
-        DeadLetter, Origin, OriginalMessage, Producer, ReplayOptions, ReplayReport, replay_dead_letters,
+        DeadLetter, OriginalMessage, Producer, RecordPlace, ReplayOptions, ReplayReport, replay_dead_letters,
         testing::{config, messages},
     },
 };
 
 fn letter(offset: i64, code: ErrorCode) -> DeadLetter {
-    let origin = Origin { topic: "uploads".into(), partition: 0, offset, record: 0, timestamp_ms: Some(offset) };
+    let origin = RecordPlace { topic: "uploads".into(), partition: 0, offset, record: 0, timestamp_ms: Some(offset) };
     DeadLetter::new(origin, &PhotoError::new(Stage::Open, code, "why"), "pipeline", "eu", None)
 }
 
