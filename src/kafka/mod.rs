@@ -1,6 +1,33 @@
 //! Everything that talks to Kafka: connection, consumer, producer, replay of dead letters.
 
+mod connection;
+mod dead_letter;
+mod failure;
+mod poll;
+mod producer;
+mod rebalance;
+mod records;
+mod replay;
+mod source;
+mod state;
+mod stats;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
+
+pub use self::{
+    dead_letter::{
+        CODE_HEADER, DEAD_LETTER_SCHEMA, DeadLetter, ID_HEADER, Pointer, REPLAYED_HEADER, RecordPlace, replayed_headers,
+    },
+    producer::{Producer, SendError},
+    records::MAX_RECORDS,
+    replay::{OriginalMessage, ReplayOptions, ReplayReport, replay_dead_letters},
+    source::KafkaSource,
+    stats::KafkaStats,
+};
 
 /// A message as it came, with its place.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,0 +1,179 @@
+//! The consumer's thread: it polls, whatever happens, and passes messages on. Work never makes it wait.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Message,
+    consumer::{CommitMode, Consumer},
+    error::KafkaError,
+    message::{BorrowedMessage, Headers},
+    types::RDKafkaErrorCode,
+};
+
+use super::{
+    KafkaMessage,
+    failure::{Verdict, judge},
+    rebalance::{KafkaConsumer, offset_list, partition_list},
+    source::Shared,
+    state::{Kept, Place},
+};
+use crate::error::FatalError;
+
+/// How long it waits for a message before it looks after the rest.
+const POLL: Duration = Duration::from_millis(20);
+/// A refusal is fatal if the worker is not in the group so long after it: a broker that starts may refuse at first.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(5);
+/// A commit whose answer never came is given again.
+const COMMIT_LIMIT: Duration = Duration::from_secs(120);
+/// How often the same missing topic is told.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+/// Commits that were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    pub(super) is_under_way: bool,
+    pub(super) began_at: Option<Instant>,
+    /// The last one failed.
+    pub(super) not_before: Option<Instant>,
+}
+
+/// Tells the intake if the thread ends before it was asked to.
+struct Watch(Arc<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let error = FatalError::new("the Kafka consumer's thread ended unexpectedly", "report this");
+        self.0.lock().fail(error);
+        self.0.stats.left();
+        self.0.stats.set_assigned(0);
+        self.0.news.notify_one();
+    }
+}
+
+/// Poll until the source is closed; then commit what is left and leave the group.
+pub(super) fn run(shared: Arc<Shared>, consumer: Arc<KafkaConsumer>) {
+    let watch = Watch(shared);
+    let shared = &watch.0;
+    let mut told_at = None;
+    while !shared.lock().is_closing {
+        match consumer.poll(POLL) {
+            Some(Ok(message)) => take(shared, &consumer, &message),
+            Some(Err(error)) => hear(shared, &error, &mut told_at),
+            None => {}
+        }
+        resume(shared, &consumer);
+        commit(shared, &consumer);
+        judge_refusal(shared);
+    }
+    let marks = shared.lock().to_commit();
+    consumer.context().commit_now(&consumer, &marks);
+    // Leaves the group, unless it is a static member, with a last call of `rebalance`.
+    drop(consumer);
+}
+
+fn take(shared: &Shared, consumer: &KafkaConsumer, message: &BorrowedMessage<'_>) {
+    let place: Place = (message.topic().to_owned(), message.partition());
+    let kept = shared.lock().push(owned(message));
+    shared.news.notify_one();
+    if kept == Kept::Full
+        && let Err(error) = consumer.pause(&partition_list(std::slice::from_ref(&place)))
+    {
+        tracing::debug!(%error, "a partition could not be paused; trying again");
+        shared.lock().set_paused(&[place], false);
+    }
+}
+
+fn resume(shared: &Shared, consumer: &KafkaConsumer) {
+    let places = shared.lock().take_resumable();
+    if !places.is_empty()
+        && let Err(error) = consumer.resume(&partition_list(&places))
+    {
+        tracing::debug!(%error, "partitions could not be resumed; trying again");
+        shared.lock().set_paused(&places, true);
+    }
+}
+
+fn commit(shared: &Shared, consumer: &KafkaConsumer) {
+    let mut commits = shared.commits.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    let is_lost = commits.began_at.is_some_and(|began| now.duration_since(began) > COMMIT_LIMIT);
+    if (commits.is_under_way && !is_lost) || commits.not_before.is_some_and(|at| now < at) {
+        return;
+    }
+    let marks = shared.lock().to_commit();
+    if marks.is_empty() {
+        return;
+    }
+    let asked = consumer.store_offsets(&offset_list(&marks)).and_then(|()| {
+        commits.is_under_way = true;
+        commits.began_at = Some(now);
+        commits.not_before = None;
+        consumer.commit_consumer_state(CommitMode::Async)
+    });
+    if let Err(error) = asked {
+        commits.is_under_way = false;
+        commits.not_before = Some(now + Duration::from_secs(1));
+        tracing::warn!(%error, "offsets could not be committed; trying again");
+    }
+}
+
+fn hear(shared: &Shared, error: &KafkaError, told_at: &mut Option<Instant>) {
+    let reason = shared.last_reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match judge(error, &reason) {
+        Verdict::Fatal(error) => {
+            shared.lock().fail(error);
+            shared.news.notify_one();
+        }
+        Verdict::Refused(error) => {
+            tracing::warn!(reason, hint = error.hint, "the broker refuses");
+            let mut refused = shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let since = refused.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+            *refused = Some((since, error));
+        }
+        Verdict::Passes => {
+            let is_missing = matches!(
+                error.rdkafka_error_code(),
+                Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
+            );
+            if !is_missing {
+                tracing::debug!(%error, reason, "the client reports an error that passes by itself");
+            } else if told_at.is_none_or(|at| at.elapsed() > TELL_AGAIN) {
+                *told_at = Some(Instant::now());
+                tracing::warn!(reason, hint = "create it, or correct `kafka.topics`", "waiting for a topic");
+            }
+        }
+    }
+}
+
+/// A refusal that lasts is told. While the worker is in the group it can do its work.
+fn judge_refusal(shared: &Shared) {
+    let mut refused = shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
+    if shared.stats.has_joined() {
+        return;
+    }
+    if let Some((_, error)) = refused.take_if(|(since, _)| since.elapsed() > REFUSAL_PATIENCE) {
+        shared.lock().fail(error);
+        shared.news.notify_one();
+    }
+}
+
+fn owned(message: &BorrowedMessage<'_>) -> KafkaMessage {
+    let headers = message.headers().map(|headers| {
+        headers
+            .iter()
+            .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec).unwrap_or_default()))
+            .collect()
+    });
+    KafkaMessage {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis(),
+        key: message.key().map(<[u8]>::to_vec),
+        headers: headers.unwrap_or_default(),
+        payload: message.payload().map(<[u8]>::to_vec).unwrap_or_default(),
+    }
+}
