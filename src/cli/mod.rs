@@ -8,8 +8,10 @@ mod doctor;
 mod folders;
 mod models;
 mod redact;
+mod replay;
 mod report;
 mod run;
+mod run_stream;
 mod signals;
 mod stream_args;
 mod worker_args;
@@ -35,6 +37,7 @@ struct Cli {
 enum Command {
     Redact(redact::RedactArgs),
     Run(run::RunArgs),
+    Replay(replay::ReplayArgs),
     Doctor(doctor::DoctorArgs),
     Check(check::CheckArgs),
     Models(models::ModelsArgs),
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Redact(args) => redact::run(args),
         Command::Run(args) => run::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),

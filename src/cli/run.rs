@@ -22,7 +22,7 @@ use super::{
     config_args::ConfigArgs,
     folders::{is_below, require_output},
     report::{print_problem, printable, say},
-    runtime,
+    run_stream, runtime,
     signals::Signals,
     worker_args::WorkerArgs,
 };
@@ -32,8 +32,12 @@ Examples:
   obscura run --config obscura.toml
   obscura run --source uploads --out redacted --receipts
   obscura run --source uploads --out redacted --once
+  obscura run --config worker.toml --kafka-brokers kafka:9092
 
-Follows a folder: redacts the files that are there, then those that arrive, once they are closed and complete. What is
+With `kafka.brokers`, or a config file that names them: a member of a Kafka consumer group. Upload events tell of photos
+in object stores; each is fetched, redacted and published in the store of its region that its route names.
+
+Without: follows a folder: redacts the files that are there, then those that arrive, once they are closed and complete. What is
 done is remembered in the state folder; a restart goes on where it stopped, also after a crash. Photos keep their names.
 A new version of a file replaces its result. Logs go to standard error, the summary to standard output.
 
@@ -42,7 +46,7 @@ The first SIGTERM or Ctrl-C lets photos in work end, for at most `timeouts.drain
 Exit codes: 0 ended as asked, 1 with --once: some quarantined, 2 usage or configuration, 3 could not go on,
 130 or 143 ended at once by a second signal.";
 
-/// Follow a folder and redact what arrives
+/// Follow a folder, or upload events of Kafka, and redact what arrives
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct RunArgs {
@@ -59,6 +63,16 @@ pub struct RunArgs {
 
 pub fn run(args: RunArgs) -> Result<ExitCode, Stop> {
     let config = args.config.resolve_with(args.worker)?;
+    if let Some(stream) = &config.stream {
+        if args.once {
+            return Err(Stop::Fatal(FatalError::new(
+                "found `--once`, but a topic has no end",
+                "leave it out; the worker ends by SIGTERM or Ctrl-C",
+            )));
+        }
+        start_logs(config.worker.log_level, config.worker.log_format);
+        return runtime()?.block_on(run_stream::work(&config, stream));
+    }
     let folders = Folders::of(&config)?;
     start_logs(config.worker.log_level, config.worker.log_format);
     runtime()?.block_on(work(&config, &folders, args.once))

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{EventUpload, Ignored, Message, Notice, OutputName, Routed, Router, parse};
+use super::{EventUpload, Ignored, Message, Notice, OutputName, Revision, Routed, Router, parse};
 use crate::{
     error::{ErrorCode, PhotoError, Stage},
     kafka::KafkaMessage,
@@ -37,10 +37,10 @@ pub fn interpret(router: &Router, message: &KafkaMessage) -> Vec<Upload> {
 /// That of the output, so that two events of one photo are never in work at once; that of the record where the output
 /// is not known yet, or there is none.
 fn name(message: &KafkaMessage, record: u32, routed: &Routed) -> PathBuf {
-    match routed {
-        Routed::Redact(request) if request.source.version.is_some() || request.source.etag.is_some() => {
-            PathBuf::from(OutputName::new(request, &request.source).photo())
-        }
-        _ => PathBuf::from(format!("_events/{}/{}/{}-{record}", message.topic, message.partition, message.offset)),
+    if let Routed::Redact(request) = routed
+        && let Some(revision) = Revision::named_in(&request.source)
+    {
+        return PathBuf::from(OutputName::new(request, &revision).key());
     }
+    PathBuf::from(format!("_events/{}/{}/{}-{record}", message.topic, message.partition, message.offset))
 }

@@ -26,6 +26,9 @@ use crate::{
     error::FatalError,
 };
 
+/// How long a broker may take to answer a question.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
 /// Why a message was not sent. Holds nothing of the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendError {
@@ -154,6 +157,14 @@ impl Producer {
                 Err(error)
             }
         }
+    }
+
+    /// Whether a broker answers now.
+    pub async fn is_reachable(&self) -> bool {
+        let client = Arc::clone(&self.client.lock().unwrap_or_else(PoisonError::into_inner));
+        let topic = self.config.dead_letter_topic.clone();
+        let asking = move || client.client().fetch_metadata(Some(&topic), ANSWER_LIMIT).is_ok();
+        tokio::task::spawn_blocking(asking).await.unwrap_or(false)
     }
 
     /// Wait until everything that is under way is acknowledged or given up, for at most `limit`.

@@ -24,7 +24,7 @@ pub use self::{
     budget::Budget,
     clock::StageClock,
     engine::{Engine, Policy, models_dir, onnxruntime_library},
-    errand::{Destinations, Places, StoredMessage, StreamPlaces},
+    errand::{Destinations, Places, StoredMessage, StreamPlaces, original_message},
     intake::{IntakeOptions, RunEnd},
     job::{Done, Outcome, Published},
     journal::{Journal, Suspects},
@@ -158,7 +158,9 @@ impl Workshop {
     /// How this photo is looked at and obscured.
     fn policy_for(&self, upload: &Upload) -> &Arc<Policy> {
         let of_route = match (&self.places, &upload.origin) {
-            (Places::Stream(places), Origin::Event(event)) => event.route().and_then(|route| places.policy(&route.name)),
+            (Places::Stream(places), Origin::Event(event)) => {
+                event.route().and_then(|route| places.policy(&route.name))
+            }
             _ => None,
         };
         of_route.unwrap_or(&self.policy)

@@ -1,7 +1,7 @@
 //! Where results go. Writes are atomic and durable, and a photo is only ever written as a [`RedactedPhoto`].
 
 mod quarantine;
-mod remote;
+pub mod remote;
 mod state;
 
 use std::{

@@ -63,8 +63,7 @@ fn an_event_that_comes_twice_publishes_once_and_a_restart_does_nothing_again() {
 fn several_records_of_one_message_are_all_done_before_it_is_committed() {
     let (world, faces) = (World::new(1), Faces::new());
     let photos: BTreeMap<_, _> = (0..5).map(|number| (format!("{number}.png"), faces.photo(number))).collect();
-    let records: Vec<_> =
-        photos.iter().map(|(key, bytes)| world.put(key, bytes)["Records"][0].clone()).collect();
+    let records: Vec<_> = photos.iter().map(|(key, bytes)| world.put(key, bytes)["Records"][0].clone()).collect();
     let worker = world.start(0);
     world.send("many", &json!({ "Records": records }));
     world.wait_for_outcomes(5);

@@ -40,7 +40,8 @@ fn a_slow_worker_with_far_more_queued_than_it_may_hold_keeps_its_partitions_and_
     world.kafka_keys = "fetch_mib = 1".to_owned();
     world.more = "[source]\nwindow = 4\n\n[budget]\nencoded_mib = 1\nthreads = 1\n".to_owned();
     // One photo of the budget's size hundred times over, by padding that a decoder passes over.
-    let photos: BTreeMap<_, _> = (0..100).map(|number| (format!("{number}.png"), padded(faces.photo(number)))).collect();
+    let photos: BTreeMap<_, _> =
+        (0..100).map(|number| (format!("{number}.png"), padded(faces.photo(number)))).collect();
     world.upload_all(&photos);
     let mut worker = world.start(0);
     worker.wait_for("ready");
@@ -48,7 +49,8 @@ fn a_slow_worker_with_far_more_queued_than_it_may_hold_keeps_its_partitions_and_
     world.wait_until_committed();
     let peak_mib = worker.peak_memory_mib();
     let printed_mib = world.printed_peak_mib();
-    let rebalances = worker.log().iter().filter(|line| line["message"].as_str().is_some_and(|m| m.contains("lost"))).count();
+    let rebalances =
+        worker.log().iter().filter(|line| line["message"].as_str().is_some_and(|m| m.contains("lost"))).count();
     worker.stop();
     assert!(peak_mib < printed_mib, "peak {peak_mib} MiB, printed {printed_mib} MiB");
     assert_eq!(rebalances, 0, "{}", world.logs());

@@ -13,9 +13,8 @@ use crate::{
 /// A store of the region `us`, on a server of its own, and a route to it.
 fn other_region(world: &World, s3: &S3Server) -> String {
     let here = world.s3.endpoint();
-    let store = |bucket: &str| {
-        world.store(bucket, "us").replace(&here, &s3.endpoint()).replace("eu-central-1", "us-east-1")
-    };
+    let store =
+        |bucket: &str| world.store(bucket, "us").replace(&here, &s3.endpoint()).replace("eu-central-1", "us-east-1");
     format!(
         "{}{}[[routes]]\nname = \"us\"\nstore = \"uploads-us\"\ntenant = \"acme\"\nproject = \"street\"\n\
          destination = \"redacted-us\"\n",
@@ -34,9 +33,8 @@ fn an_event_of_another_region_is_forwarded_and_nothing_of_it_is_fetched() {
     eu.more = us_routes.clone();
     us.more = us_routes;
     let eu_config = eu.config().replace("[kafka]", &format!("forward = {{ us = \"{}\" }}\n\n[kafka]", us.uploads));
-    let us_config = us
-        .config()
-        .replace("name = \"eu\"\nstore = \"redacted\"", "name = \"us\"\nstore = \"redacted-us\"");
+    let us_config =
+        us.config().replace("name = \"eu\"\nstore = \"redacted\"", "name = \"us\"\nstore = \"redacted-us\"");
     let start = |world: &World, config: &str| {
         let command = world.command(0, &[]);
         std::fs::write(world.dir.path().join("obscura.toml"), config).unwrap();

@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     error::{PhotoError, PhotoResult, Stage},
-    event::{EventUpload, Routed, dead_letter_key, redact_headers, redact_urls},
-    kafka::{DeadLetter, DeadLetterOrigin, Pointer},
+    event::{EventUpload, RECORD_HEADER, Routed, dead_letter_key, redact_headers, redact_urls},
+    kafka::{DeadLetter, OriginalMessage, Pointer, RecordPlace},
+    store::remote::StoreSet,
 };
 
 /// Everything that a replay needs, without what would let anybody into a store.
@@ -52,6 +53,33 @@ impl StoredMessage {
     }
 }
 
+/// The message of a dead letter, as it was but for the secrets of its URLs; none if it is not kept any more. Of its
+/// records only the one that failed is meant.
+///
+/// # Errors
+/// If its store cannot be asked, or holds something else.
+pub async fn original_message(stores: &StoreSet, letter: &DeadLetter) -> Result<Option<OriginalMessage>, String> {
+    let Some(pointer) = &letter.pointer else { return Ok(None) };
+    let store = stores.get(&pointer.store).map_err(|error| error.detail)?;
+    let Some(json) = store.get_small(&pointer.key).await.map_err(|error| error.detail)? else { return Ok(None) };
+    let stored: StoredMessage = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+    if stored.id != letter.id {
+        return Err("expected the message of this dead letter, found another".to_owned());
+    }
+    let decoded = |text: &str| BASE64_STANDARD.decode(text).map_err(|error| error.to_string());
+    let mut headers = Vec::new();
+    for (name, value) in stored.headers.iter().filter(|(name, _)| name != RECORD_HEADER) {
+        headers.push((name.clone(), decoded(value)?));
+    }
+    headers.push((RECORD_HEADER.to_owned(), stored.record.to_string().into_bytes()));
+    Ok(Some(OriginalMessage {
+        topic: stored.topic,
+        key: stored.key.as_deref().map(decoded).transpose()?,
+        headers,
+        payload: decoded(&stored.payload)?,
+    }))
+}
+
 impl EventErrand {
     /// Returns what went wrong.
     pub(super) async fn failed(&self, shop: &Workshop, error: &PhotoError) -> Option<String> {
@@ -60,7 +88,7 @@ impl EventErrand {
 
     async fn record_failure(&self, shop: &Workshop, error: &PhotoError) -> PhotoResult<()> {
         let event = self.event()?;
-        let origin = DeadLetterOrigin::new(&event.message, event.record);
+        let origin = RecordPlace::new(&event.message, event.record);
         let pointer = self.put_away(shop, event, &origin.dead_letter_id()).await?;
         let pipeline = shop.policy_for(&self.upload).pipeline.clone();
         let letter = DeadLetter::new(origin, error, &pipeline, &self.places.region, pointer);

@@ -10,7 +10,10 @@ use bytes::Bytes;
 use super::{Begin, Fetched, Workshop, stream::StreamPlaces};
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
-    event::{EventUpload, Location, OutputName, PhotoRequest, Revision, Routed, SourcePhoto},
+    event::{
+        EventUpload, FORWARDED_HEADER, Location, OutputName, PhotoRequest, RECORD_HEADER, Revision, Routed, SourcePhoto,
+    },
+    kafka::KafkaMessage,
     pipeline::{clock::StageClock, job::Done},
     source::{Origin, Upload},
     store::remote::ObjectFacts,
@@ -61,7 +64,8 @@ impl EventErrand {
             Routed::Refuse { error, .. } => Err(error.clone()),
             Routed::Forward { topic, .. } => {
                 let message = Arc::clone(&event.message);
-                self.send(shop, topic, message.key.as_deref(), &message.headers, &message.payload).await?;
+                let headers = self.forwarded_headers(&message, event.record);
+                self.send(shop, topic, message.key.as_deref(), &headers, &message.payload).await?;
                 Ok(Begin::End(Done::Forwarded))
             }
             Routed::Redact(request) => {
@@ -78,6 +82,13 @@ impl EventErrand {
                 Ok(Begin::Fetch { expected_bytes })
             }
         }
+    }
+
+    /// The message's own, and what keeps it from going round in circles and its other records from being done twice.
+    fn forwarded_headers(&self, message: &KafkaMessage, record: u32) -> Vec<(String, Vec<u8>)> {
+        let own = message.headers.iter().filter(|(name, _)| name != FORWARDED_HEADER && name != RECORD_HEADER).cloned();
+        let from = (FORWARDED_HEADER.to_owned(), self.places.region.clone().into_bytes());
+        own.chain([from, (RECORD_HEADER.to_owned(), record.to_string().into_bytes())]).collect()
     }
 
     pub(super) async fn fetch(&mut self, shop: &Workshop) -> PhotoResult<Bytes> {

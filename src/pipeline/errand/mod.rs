@@ -12,7 +12,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use self::{dead_letter::StoredMessage, file::Destinations, stream::StreamPlaces};
+pub use self::{
+    dead_letter::{StoredMessage, original_message},
+    file::Destinations,
+    stream::StreamPlaces,
+};
 use super::{
     Workshop,
     clock::StageClock,

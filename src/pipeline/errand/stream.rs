@@ -9,7 +9,7 @@ use crate::{
         Config, StreamConfig,
         stream::{Originals, RouteConfig},
     },
-    error::{FatalError, PhotoError, PhotoResult, Stage, ErrorCode},
+    error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
     event::UrlPolicy,
     kafka::Producer,
     pipeline::{Breaker, Breakers, Engine, PROBE_PAUSE, Policy},
@@ -54,7 +54,10 @@ impl StreamPlaces {
         });
         Ok(Self {
             region: stream.region.clone(),
-            store_breakers: stores.iter().map(|store| (store.name().to_owned(), Arc::new(store_breaker(store)))).collect(),
+            store_breakers: stores
+                .iter()
+                .map(|store| (store.name().to_owned(), Arc::new(store_breaker(store))))
+                .collect(),
             stores,
             urls: UrlFetcher::new(Arc::new(UrlPolicy::new(&stream.url_hosts)), store_limits(config))?,
             producer,

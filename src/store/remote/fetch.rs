@@ -65,10 +65,10 @@ impl Pin {
     pub fn of(photo: &SourcePhoto) -> Self {
         Self::new(photo.version.as_deref(), photo.etag.as_deref())
     }
+}
 
-    fn is_empty(&self) -> bool {
-        self.version.is_none() && self.etag.is_none()
-    }
+pub(super) fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
 }
 
 /// Without quotation marks.
@@ -78,7 +78,8 @@ fn bare(etag: &str) -> Option<String> {
 }
 
 impl RegionStore {
-    /// Fetch the version that `photo` names, or the present one if it names none.
+    /// Fetch the version that `photo` names, or the present one if it names none: one answer tells which that is and what
+    /// is in it, so that nobody has to ask before.
     ///
     /// # Errors
     /// `source_changed` if that version is not there any more but another is, `source_missing`, `source_refused` for keys
@@ -93,14 +94,6 @@ impl RegionStore {
             stays_inside(root, key.as_ref()).await?;
         }
         let pin = Pin::of(photo);
-        if pin.is_empty() {
-            let pin = self.present(&key).await.map_err(Trouble::reading)?;
-            // Overwritten since a moment ago: the event is as content with the successor.
-            return self.fetch_pinned(&key, &pin, max_bytes).await.map_err(|error| match error.code {
-                ErrorCode::SourceChanged => error.retry_if(true),
-                _ => error,
-            });
-        }
         let pin = self.resolved(&key, pin).await?;
         self.fetch_pinned(&key, &pin, max_bytes).await
     }
@@ -112,7 +105,8 @@ impl RegionStore {
             Verdict::Damaged => false,
             // Two equal readings outweigh a tag that need not be a hash.
             Verdict::Doubtful => {
-                let (again, verdict) = self.read_pinned(key, pin, max_bytes).await?;
+                let pin = Pin { version: fetched.version.clone(), etag: fetched.etag.clone() };
+                let (again, verdict) = self.read_pinned(key, &pin, max_bytes).await?;
                 match verdict {
                     Verdict::Sound => return Ok(again),
                     Verdict::Damaged => false,
@@ -158,15 +152,10 @@ impl RegionStore {
         }
     }
 
-    /// How an ETag is written to this store.
-    pub(super) fn written(&self, etag: &str) -> String {
-        if self.0.wire.is_some() { format!("\"{etag}\"") } else { etag.to_owned() }
-    }
-
     async fn read_pinned(&self, key: &Path, pin: &Pin, max_bytes: u64) -> PhotoResult<(FetchedObject, Verdict)> {
         let if_match = match pin {
             Pin { version: Some(_), .. } => None,
-            Pin { etag, .. } => etag.as_deref().map(|etag| self.written(etag)),
+            Pin { etag, .. } => etag.as_deref().map(|etag| quoted(etag)),
         };
         let options = GetOptions { version: pin.version.clone(), if_match, ..GetOptions::default() };
         let result = self.0.store.get_opts(key, options).await.map_err(|error| Trouble::of(&error).reading())?;
@@ -249,6 +238,6 @@ mod tests {
         let pin = Pin::new(Some("null"), Some("\"abc\""));
         assert_eq!(pin, Pin { version: None, etag: Some("abc".into()) });
         assert_eq!(Pin::new(Some(""), Some("W/\"x\"")), Pin { version: None, etag: Some("x".into()) });
-        assert!(Pin::new(None, Some("\"\"")).is_empty());
+        assert_eq!(Pin::new(None, Some("\"\"")), Pin { version: None, etag: None });
     }
 }

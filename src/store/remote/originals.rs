@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use object_store::{Attribute, Attributes, ObjectStoreExt, PutMode, path::Path};
 
 use super::{
-    fetch::Pin,
+    fetch::{Pin, quoted},
     http::text,
     open::Kind,
     region_store::{Deletion, OWN_PREFIX, RegionStore, random},
@@ -63,7 +63,7 @@ impl RegionStore {
                     ended(&removal(wire, &key, &[("versionId", version)], &[]).await?)
                 }
                 Pin { etag: Some(etag), .. } if self.0.deletes_by_etag.load(Ordering::Relaxed) => {
-                    let answer = removal(wire, &key, &[], &[("if-match", &self.written(etag))]).await?;
+                    let answer = removal(wire, &key, &[], &[("if-match", &quoted(etag))]).await?;
                     if text(&answer.headers, "x-amz-delete-marker") == Some("true") {
                         return Err(not_removed("the bucket keeps versions, and the original's version is not known"));
                     }
@@ -90,7 +90,7 @@ impl RegionStore {
         }
         let mut present = None;
         if let Some(etag) = &etag {
-            let headers = [("if-match", &*self.written(etag)), ("x-ms-delete-snapshots", "include")];
+            let headers = [("if-match", &*quoted(etag)), ("x-ms-delete-snapshots", "include")];
             present = Some(ended(&removal(wire, key, &[], &headers).await?)?);
         }
         let Some(version) = &pin.version else {

@@ -44,6 +44,16 @@ pub trait UrlRules: Send + Sync + 'static {
     }
 }
 
+impl UrlRules for crate::event::UrlPolicy {
+    fn allows(&self, url: &Url) -> bool {
+        self.check(url.as_str()).is_ok()
+    }
+
+    fn is_public(&self, address: IpAddr) -> bool {
+        crate::event::is_public(address)
+    }
+}
+
 pub struct UrlFetcher {
     client: Client,
     rules: Arc<dyn UrlRules>,
