@@ -60,7 +60,7 @@ fn a_slow_worker_with_far_more_queued_than_it_may_hold_keeps_its_partitions_and_
 /// A PNG of about a mebibyte: an ancillary chunk of noise before its end.
 fn padded(photo: Vec<u8>) -> Vec<u8> {
     let mut chunk = b"prVt".to_vec();
-    chunk.extend(crate::support::random::Random::new(7).bytes(1 << 20));
+    chunk.extend(crate::support::random::Random(7).bytes(1 << 20));
     let end = photo.len() - 12;
     let mut padded = photo[..end].to_vec();
     padded.extend((chunk.len() as u32 - 4).to_be_bytes());
