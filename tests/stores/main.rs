@@ -25,7 +25,7 @@ use obscura::{
 pub const REGION: &str = "eu";
 pub const MAX_BYTES: u64 = 1 << 20;
 
-pub fn config(name: &str, url: StoreUrl) -> StoreConfig {
+pub(crate) fn config(name: &str, url: StoreUrl) -> StoreConfig {
     StoreConfig {
         name: name.to_owned(),
         url,
@@ -39,11 +39,11 @@ pub fn config(name: &str, url: StoreUrl) -> StoreConfig {
     }
 }
 
-pub fn folder(name: &str, root: &Path) -> StoreConfig {
+pub(crate) fn folder(name: &str, root: &Path) -> StoreConfig {
     config(name, StoreUrl::File { root: root.to_owned() })
 }
 
-pub fn s3(bucket: &str, endpoint: String, key: &str, secret: &str) -> StoreConfig {
+pub(crate) fn s3(bucket: &str, endpoint: String, key: &str, secret: &str) -> StoreConfig {
     StoreConfig {
         endpoint: Some(endpoint),
         credentials: Credentials::Keys {
@@ -55,17 +55,17 @@ pub fn s3(bucket: &str, endpoint: String, key: &str, secret: &str) -> StoreConfi
     }
 }
 
-pub async fn open(configs: &[StoreConfig]) -> Result<StoreSet, FatalError> {
+pub(crate) async fn open(configs: &[StoreConfig]) -> Result<StoreSet, FatalError> {
     StoreSet::open(configs, REGION, StoreLimits::default()).await
 }
 
 /// Without a version, as an event that tells nothing.
-pub fn photo(store: &str, key: &str) -> SourcePhoto {
+pub(crate) fn photo(store: &str, key: &str) -> SourcePhoto {
     let location = Location::Object { service: Service::Any, bucket: "any".to_owned(), key: key.to_owned() };
     SourcePhoto { store: Some(store.to_owned()), location, version: None, etag: None, size_bytes: None }
 }
 
-pub fn facts(source: &str, output: &Bytes) -> ObjectFacts {
+pub(crate) fn facts(source: &str, output: &Bytes) -> ObjectFacts {
     ObjectFacts {
         source_sha256: sha256_hex(source.as_bytes()),
         pipeline: "0123456789abcdef".to_owned(),
@@ -75,7 +75,7 @@ pub fn facts(source: &str, output: &Bytes) -> ObjectFacts {
 }
 
 /// Nothing of where a photo is or how one gets in.
-pub fn assert_tells_nothing(error: &PhotoError, secrets: &[&str]) {
+pub(crate) fn assert_tells_nothing(error: &PhotoError, secrets: &[&str]) {
     let text = format!("{error} {error:?}");
     for secret in secrets.iter().chain(&["http://", "https://", "127.0.0.1", "X-Amz", "s3cr3t"]) {
         assert!(!text.contains(secret), "{secret} in {text}");

@@ -61,7 +61,9 @@ impl ObjectFacts {
     }
 
     fn of_attributes(attributes: &Attributes) -> Option<Self> {
-        let value = |name: &'static str| attributes.get(&Attribute::Metadata(name.into())).map(ToString::to_string);
+        let value = |name: &'static str| {
+            attributes.get(&Attribute::Metadata(name.into())).map(|value| value.as_ref().to_owned())
+        };
         Some(Self {
             source_sha256: value(SOURCE)?,
             pipeline: value(PIPELINE)?,

@@ -65,10 +65,10 @@ impl Pin {
     pub fn of(photo: &SourcePhoto) -> Self {
         Self::new(photo.version.as_deref(), photo.etag.as_deref())
     }
+}
 
-    fn is_empty(&self) -> bool {
-        self.version.is_none() && self.etag.is_none()
-    }
+pub(super) fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
 }
 
 /// Without quotation marks.
@@ -78,7 +78,8 @@ fn bare(etag: &str) -> Option<String> {
 }
 
 impl RegionStore {
-    /// Fetch the version that `photo` names, or the present one if it names none.
+    /// Fetch the version that `photo` names, or the present one if it names none: one answer tells which that is and what
+    /// is in it, so that nobody has to ask before.
     ///
     /// # Errors
     /// `source_changed` if that version is not there any more but another is, `source_missing`, `source_refused` for keys
@@ -93,37 +94,8 @@ impl RegionStore {
             stays_inside(root, key.as_ref()).await?;
         }
         let pin = Pin::of(photo);
-        if pin.is_empty() {
-            let pin = self.present(&key).await.map_err(Trouble::reading)?;
-            // Overwritten since a moment ago: the event is as content with the successor.
-            return self.fetch_pinned(&key, &pin, max_bytes).await.map_err(|error| match error.code {
-                ErrorCode::SourceChanged => error.retry_if(true),
-                _ => error,
-            });
-        }
         let pin = self.resolved(&key, pin).await?;
-        self.fetch_pinned(&key, &pin, max_bytes).await
-    }
-
-    async fn fetch_pinned(&self, key: &Path, pin: &Pin, max_bytes: u64) -> PhotoResult<FetchedObject> {
-        let (fetched, verdict) = self.read_pinned(key, pin, max_bytes).await?;
-        let is_sound = match verdict {
-            Verdict::Sound => true,
-            Verdict::Damaged => false,
-            // Two equal readings outweigh a tag that need not be a hash.
-            Verdict::Doubtful => {
-                let (again, verdict) = self.read_pinned(key, pin, max_bytes).await?;
-                match verdict {
-                    Verdict::Sound => return Ok(again),
-                    Verdict::Damaged => false,
-                    Verdict::Doubtful => again.bytes == fetched.bytes,
-                }
-            }
-        };
-        if is_sound {
-            return Ok(fetched);
-        }
-        Err(unreadable("expected the content that the store's checksum names, found another").retry_if(true))
+        self.read_pinned(&key, &pin, max_bytes).await
     }
 
     pub(super) fn key_of(&self, photo: &SourcePhoto) -> PhotoResult<Path> {
@@ -158,18 +130,20 @@ impl RegionStore {
         }
     }
 
-    /// How an ETag is written to this store.
-    pub(super) fn written(&self, etag: &str) -> String {
-        if self.0.wire.is_some() { format!("\"{etag}\"") } else { etag.to_owned() }
-    }
-
-    async fn read_pinned(&self, key: &Path, pin: &Pin, max_bytes: u64) -> PhotoResult<(FetchedObject, Verdict)> {
+    async fn read_pinned(&self, key: &Path, pin: &Pin, max_bytes: u64) -> PhotoResult<FetchedObject> {
         let if_match = match pin {
             Pin { version: Some(_), .. } => None,
-            Pin { etag, .. } => etag.as_deref().map(|etag| self.written(etag)),
+            Pin { etag, .. } => etag.as_deref().map(quoted),
         };
         let options = GetOptions { version: pin.version.clone(), if_match, ..GetOptions::default() };
-        let result = self.0.store.get_opts(key, options).await.map_err(|error| Trouble::of(&error).reading())?;
+        let result = match self.0.store.get_opts(key, options).await.map_err(|error| Trouble::of(&error)) {
+            Ok(result) => result,
+            // Some stores say so of an object that is not there.
+            Err(Trouble::Changed) if self.present(key).await == Err(Trouble::Missing) => {
+                return Err(Trouble::Missing.reading());
+            }
+            Err(trouble) => return Err(trouble.reading()),
+        };
         let found = Pin::new(result.meta.version.as_deref(), result.meta.e_tag.as_deref());
         // A store that does not know a condition answers with whatever is there; one that does, and still names another
         // version, sent a damaged answer.
@@ -193,16 +167,22 @@ impl RegionStore {
             Kind::S3 { is_amazon: false } => Tag::Compatible,
             _ => Tag::Nothing,
         };
-        let verdict = judged(headers, tag, bytes.clone()).await?;
-        Ok((FetchedObject { bytes, etag: found.etag, version: found.version }, verdict))
+        check(headers, tag, bytes.clone()).await?;
+        Ok(FetchedObject { bytes, etag: found.etag, version: found.version })
     }
 }
 
-/// Hashing a photo takes milliseconds, which belong to no task's thread.
-pub(super) async fn judged(headers: Option<Arc<HeaderMap>>, tag: Tag, bytes: Bytes) -> PhotoResult<Verdict> {
-    let Some(headers) = headers else { return Ok(Verdict::Sound) };
+/// Refuse a body that disagrees with its checksums. Hashing a photo takes milliseconds, which belong to no task's thread.
+pub(super) async fn check(headers: Option<Arc<HeaderMap>>, tag: Tag, bytes: Bytes) -> PhotoResult<()> {
+    let Some(headers) = headers else { return Ok(()) };
     let judging = tokio::task::spawn_blocking(move || judge(&headers, tag, &bytes));
-    judging.await.map_err(|_| PhotoError::new(Stage::Fetch, ErrorCode::InternalError, "a checksum panicked"))
+    match judging.await {
+        Ok(Verdict::Sound) => Ok(()),
+        Ok(Verdict::Damaged) => Err(unreadable("expected the content that the store's checksum names, found another")
+            .with_hint("something on the way damages files, or the store's ETags look like MD5 and are not; see docs/stores.md")
+            .retry_if(true)),
+        Err(_) => Err(PhotoError::new(Stage::Fetch, ErrorCode::InternalError, "a checksum panicked")),
+    }
 }
 
 async fn collect(result: GetResult, size: u64) -> PhotoResult<Bytes> {
@@ -249,6 +229,6 @@ mod tests {
         let pin = Pin::new(Some("null"), Some("\"abc\""));
         assert_eq!(pin, Pin { version: None, etag: Some("abc".into()) });
         assert_eq!(Pin::new(Some(""), Some("W/\"x\"")), Pin { version: None, etag: Some("x".into()) });
-        assert!(Pin::new(None, Some("\"\"")).is_empty());
+        assert_eq!(Pin::new(None, Some("\"\"")), Pin { version: None, etag: None });
     }
 }

@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use object_store::{Attribute, Attributes, ObjectStoreExt, PutMode, path::Path};
 
 use super::{
-    fetch::Pin,
+    fetch::{Pin, quoted},
     http::text,
     open::Kind,
     region_store::{Deletion, OWN_PREFIX, RegionStore, random},
@@ -63,11 +63,11 @@ impl RegionStore {
                     ended(&removal(wire, &key, &[("versionId", version)], &[]).await?)
                 }
                 Pin { etag: Some(etag), .. } if self.0.deletes_by_etag.load(Ordering::Relaxed) => {
-                    let answer = removal(wire, &key, &[], &[("if-match", &self.written(etag))]).await?;
+                    let answer = removal(wire, &key, &[], &[("if-match", &quoted(etag))]).await?;
                     if text(&answer.headers, "x-amz-delete-marker") == Some("true") {
                         return Err(not_removed("the bucket keeps versions, and the original's version is not known"));
                     }
-                    ended(&answer)
+                    self.ended_on_condition(&key, &answer).await
                 }
                 Pin { etag: Some(_), .. } => Err(not_removed(
                     "this store did not show that it removes on a condition, and the photo has no version",
@@ -90,14 +90,23 @@ impl RegionStore {
         }
         let mut present = None;
         if let Some(etag) = &etag {
-            let headers = [("if-match", &*self.written(etag)), ("x-ms-delete-snapshots", "include")];
-            present = Some(ended(&removal(wire, key, &[], &headers).await?)?);
+            let headers = [("if-match", &*quoted(etag)), ("x-ms-delete-snapshots", "include")];
+            let answer = removal(wire, key, &[], &headers).await?;
+            present = Some(self.ended_on_condition(key, &answer).await?);
         }
         let Some(version) = &pin.version else {
             return present.ok_or_else(|| not_removed("expected the original's version or ETag, found neither"));
         };
         let old = ended(&removal(wire, key, &[("versionid", version)], &[]).await?)?;
         Ok(if present == Some(Removal::Deleted) { Removal::Deleted } else { old })
+    }
+
+    /// Some stores answer that a condition does not hold when there is nothing.
+    async fn ended_on_condition(&self, key: &Path, answer: &Answer) -> PhotoResult<Removal> {
+        match ended(answer)? {
+            Removal::Changed if self.present(key).await == Err(Trouble::Missing) => Ok(Removal::AlreadyGone),
+            removal => Ok(removal),
+        }
     }
 
     async fn compare_and_remove(&self, key: &Path, etag: &str) -> Result<Removal, Trouble> {

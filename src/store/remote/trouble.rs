@@ -118,6 +118,8 @@ impl Trouble {
             _ if code.is_some_and(|code| PASSING_CODES.contains(&code)) => Self::Passing(text),
             // Without or with a token that is no longer good: the credentials' fault, not the photo's.
             StatusCode::UNAUTHORIZED => Self::Passing(text),
+            // Nobody can tell what was wrong, as after a HEAD.
+            StatusCode::BAD_REQUEST if code.is_none() => Self::Passing(text),
             StatusCode::FORBIDDEN => Self::Forbidden(text),
             // What a version is that was only a mark of deletion.
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE => Self::Missing,

@@ -57,7 +57,7 @@ impl Sts {
         Self { http, endpoint, region, role_arn, asked, kept: Mutex::new(None) }
     }
 
-    async fn ask(&self) -> object_store::Result<Session> {
+    fn form(&self) -> Result<String, CredentialTrouble> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("Version", "2011-06-15")
             .append_pair("RoleArn", &self.role_arn)
@@ -76,7 +76,11 @@ impl Sts {
                 }
             }
         }
-        let mut request = HttpRequest::new(form.finish().into());
+        Ok(form.finish())
+    }
+
+    async fn ask(&self) -> object_store::Result<Session> {
+        let mut request = HttpRequest::new(self.form()?.into());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.endpoint.parse().map_err(|_| trouble("the token service has no valid address"))?;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
