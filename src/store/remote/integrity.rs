@@ -120,7 +120,7 @@ mod tests {
             ("x-amz-checksum-crc32", BASE64_STANDARD.encode(0xcbf4_3926_u32.to_be_bytes())),
             ("x-amz-checksum-crc32c", BASE64_STANDARD.encode(0xe306_9283_u32.to_be_bytes())),
             ("x-amz-checksum-crc64nvme", BASE64_STANDARD.encode(0xae8b_1486_0a79_9888_u64.to_be_bytes())),
-            ("x-amz-checksum-sha256", "FeKw09M4kaA6AfF29mEaYd/EFH4h3fRzR3yc2IvhgiU=".to_owned()),
+            ("x-amz-checksum-sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=".to_owned()),
             ("x-goog-hash", format!("md5=x,crc32c={}", BASE64_STANDARD.encode(0xe306_9283_u32.to_be_bytes()))),
         ] {
             let headers = headers(&[(name, &value)]);
