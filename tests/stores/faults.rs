@@ -140,7 +140,7 @@ async fn what_goes_wrong_on_the_wire_may_pass() {
         server.inject(Rule::new(fault).bucket("photos").key(KEY).times(1));
         match store.fetch(&unnamed, MAX_BYTES).await {
             Err(error) => assert!(error.is_transient(), "{fault:?}: {error}"),
-            Ok(fetched) => assert_eq!((fetched.bytes, fault), (original.clone(), Fault::WrongChecksum)),
+            Ok(fetched) => panic!("{fault:?}: {fetched:?}"),
         }
         server.clear_faults();
     }

@@ -95,29 +95,7 @@ impl RegionStore {
         }
         let pin = Pin::of(photo);
         let pin = self.resolved(&key, pin).await?;
-        self.fetch_pinned(&key, &pin, max_bytes).await
-    }
-
-    async fn fetch_pinned(&self, key: &Path, pin: &Pin, max_bytes: u64) -> PhotoResult<FetchedObject> {
-        let (fetched, verdict) = self.read_pinned(key, pin, max_bytes).await?;
-        let is_sound = match verdict {
-            Verdict::Sound => true,
-            Verdict::Damaged => false,
-            // Two equal readings outweigh a tag that need not be a hash.
-            Verdict::Doubtful => {
-                let pin = Pin { version: fetched.version.clone(), etag: fetched.etag.clone() };
-                let (again, verdict) = self.read_pinned(key, &pin, max_bytes).await?;
-                match verdict {
-                    Verdict::Sound => return Ok(again),
-                    Verdict::Damaged => false,
-                    Verdict::Doubtful => again.bytes == fetched.bytes,
-                }
-            }
-        };
-        if is_sound {
-            return Ok(fetched);
-        }
-        Err(unreadable("expected the content that the store's checksum names, found another").retry_if(true))
+        self.read_pinned(&key, &pin, max_bytes).await
     }
 
     pub(super) fn key_of(&self, photo: &SourcePhoto) -> PhotoResult<Path> {
@@ -152,13 +130,20 @@ impl RegionStore {
         }
     }
 
-    async fn read_pinned(&self, key: &Path, pin: &Pin, max_bytes: u64) -> PhotoResult<(FetchedObject, Verdict)> {
+    async fn read_pinned(&self, key: &Path, pin: &Pin, max_bytes: u64) -> PhotoResult<FetchedObject> {
         let if_match = match pin {
             Pin { version: Some(_), .. } => None,
-            Pin { etag, .. } => etag.as_deref().map(|etag| quoted(etag)),
+            Pin { etag, .. } => etag.as_deref().map(quoted),
         };
         let options = GetOptions { version: pin.version.clone(), if_match, ..GetOptions::default() };
-        let result = self.0.store.get_opts(key, options).await.map_err(|error| Trouble::of(&error).reading())?;
+        let result = match self.0.store.get_opts(key, options).await.map_err(|error| Trouble::of(&error)) {
+            Ok(result) => result,
+            // Some stores say so of an object that is not there.
+            Err(Trouble::Changed) if self.present(key).await == Err(Trouble::Missing) => {
+                return Err(Trouble::Missing.reading());
+            }
+            Err(trouble) => return Err(trouble.reading()),
+        };
         let found = Pin::new(result.meta.version.as_deref(), result.meta.e_tag.as_deref());
         // A store that does not know a condition answers with whatever is there; one that does, and still names another
         // version, sent a damaged answer.
@@ -182,16 +167,22 @@ impl RegionStore {
             Kind::S3 { is_amazon: false } => Tag::Compatible,
             _ => Tag::Nothing,
         };
-        let verdict = judged(headers, tag, bytes.clone()).await?;
-        Ok((FetchedObject { bytes, etag: found.etag, version: found.version }, verdict))
+        check(headers, tag, bytes.clone()).await?;
+        Ok(FetchedObject { bytes, etag: found.etag, version: found.version })
     }
 }
 
-/// Hashing a photo takes milliseconds, which belong to no task's thread.
-pub(super) async fn judged(headers: Option<Arc<HeaderMap>>, tag: Tag, bytes: Bytes) -> PhotoResult<Verdict> {
-    let Some(headers) = headers else { return Ok(Verdict::Sound) };
+/// Refuse a body that disagrees with its checksums. Hashing a photo takes milliseconds, which belong to no task's thread.
+pub(super) async fn check(headers: Option<Arc<HeaderMap>>, tag: Tag, bytes: Bytes) -> PhotoResult<()> {
+    let Some(headers) = headers else { return Ok(()) };
     let judging = tokio::task::spawn_blocking(move || judge(&headers, tag, &bytes));
-    judging.await.map_err(|_| PhotoError::new(Stage::Fetch, ErrorCode::InternalError, "a checksum panicked"))
+    match judging.await {
+        Ok(Verdict::Sound) => Ok(()),
+        Ok(Verdict::Damaged) => Err(unreadable("expected the content that the store's checksum names, found another")
+            .with_hint("something on the way damages files, or the store's ETags look like MD5 and are not; see docs/stores.md")
+            .retry_if(true)),
+        Err(_) => Err(PhotoError::new(Stage::Fetch, ErrorCode::InternalError, "a checksum panicked")),
+    }
 }
 
 async fn collect(result: GetResult, size: u64) -> PhotoResult<Bytes> {

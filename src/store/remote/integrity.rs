@@ -12,9 +12,7 @@ use super::http::text;
 pub(super) enum Verdict {
     /// It agrees with every checksum, or there is none.
     Sound,
-    /// It disagrees with one that need not be a checksum of the content, or that somebody else wrote.
-    Doubtful,
-    /// It disagrees with a checksum that the store made.
+    /// It disagrees with one: damaged on the way, or in the store.
     Damaged,
 }
 
@@ -23,7 +21,7 @@ pub(super) enum Verdict {
 pub(super) enum Tag {
     /// Amazon documents it as MD5 of plain or SSE-S3 objects that were put in one part.
     Amazon,
-    /// As Amazon's with most, but nobody promises it.
+    /// As Amazon's with all that are known, but for encrypted objects.
     Compatible,
     Nothing,
 }
@@ -46,15 +44,13 @@ pub(super) fn judge(headers: &HeaderMap, tag: Tag, body: &[u8]) -> Verdict {
     if is_checked {
         return Verdict::Sound;
     }
-    if let Some(given) = text(headers, "content-md5") {
-        // Whoever uploads to Azure in blocks may write what he likes there.
-        return if given == BASE64_STANDARD.encode(Md5::digest(body)) { Verdict::Sound } else { Verdict::Doubtful };
-    }
-    match (tag, plain_md5(headers)) {
-        (Tag::Nothing, _) | (_, None) => Verdict::Sound,
-        (_, Some(given)) if given == hex(&Md5::digest(body)) => Verdict::Sound,
-        (Tag::Amazon, Some(_)) => Verdict::Damaged,
-        (Tag::Compatible, Some(_)) => Verdict::Doubtful,
+    let given = match text(headers, "content-md5") {
+        Some(given) => Some(given.to_owned()),
+        None => plain_md5(headers, tag).map(|hash| BASE64_STANDARD.encode(hash)),
+    };
+    match given {
+        Some(given) if given != BASE64_STANDARD.encode(Md5::digest(body)) => Verdict::Damaged,
+        _ => Verdict::Sound,
     }
 }
 
@@ -86,21 +82,21 @@ fn checksums<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> impl Iterator<Item =
     amazon.chain(google)
 }
 
-/// The ETag if it can be the MD5 of the content.
-fn plain_md5(headers: &HeaderMap) -> Option<&str> {
-    let encrypted = text(headers, "x-amz-server-side-encryption").is_some_and(|how| how != "AES256")
-        || headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
+/// The ETag if it is the MD5 of the content.
+fn plain_md5(headers: &HeaderMap, tag: Tag) -> Option<Vec<u8>> {
+    let encryption = text(headers, "x-amz-server-side-encryption");
+    let is_plain = match tag {
+        Tag::Nothing => false,
+        Tag::Amazon => encryption.is_none_or(|how| how == "AES256"),
+        Tag::Compatible => encryption.is_none(),
+    };
+    if !is_plain || headers.contains_key("x-amz-server-side-encryption-customer-algorithm") {
+        return None;
+    }
     let tag = text(headers, "etag")?.strip_prefix('"')?.strip_suffix('"')?;
-    let is_md5 = tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    (is_md5 && !encrypted).then_some(tag)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let is_hash = tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let byte = |at: usize| u8::from_str_radix(tag.get(at..at + 2)?, 16).ok();
+    if is_hash { (0..32).step_by(2).map(byte).collect() } else { None }
 }
 
 #[cfg(test)]
@@ -124,7 +120,7 @@ mod tests {
             ("x-amz-checksum-crc32", BASE64_STANDARD.encode(0xcbf4_3926_u32.to_be_bytes())),
             ("x-amz-checksum-crc32c", BASE64_STANDARD.encode(0xe306_9283_u32.to_be_bytes())),
             ("x-amz-checksum-crc64nvme", BASE64_STANDARD.encode(0xae8b_1486_0a79_9888_u64.to_be_bytes())),
-            ("x-amz-checksum-sha256", "FeKw09M4kaA6AfF29mEaYd/EFH4h3fRzR3yc2IvhgiU=".to_owned()),
+            ("x-amz-checksum-sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=".to_owned()),
             ("x-goog-hash", format!("md5=x,crc32c={}", BASE64_STANDARD.encode(0xe306_9283_u32.to_be_bytes()))),
         ] {
             let headers = headers(&[(name, &value)]);
@@ -133,7 +129,7 @@ mod tests {
         }
         let md5 = headers(&[("content-md5", "JfnnlDI7RTiF9RgfG2JNCw==")]);
         assert_eq!(judge(&md5, Tag::Nothing, body), Verdict::Sound);
-        assert_eq!(judge(&md5, Tag::Nothing, b""), Verdict::Doubtful);
+        assert_eq!(judge(&md5, Tag::Nothing, b""), Verdict::Damaged);
     }
 
     #[test]
@@ -142,7 +138,10 @@ mod tests {
         let tag = headers(&[("etag", TAG)]);
         assert_eq!(judge(&tag, Tag::Amazon, b"123456789"), Verdict::Sound);
         assert_eq!(judge(&tag, Tag::Amazon, b"x"), Verdict::Damaged);
-        assert_eq!(judge(&tag, Tag::Compatible, b"x"), Verdict::Doubtful);
+        assert_eq!(judge(&tag, Tag::Compatible, b"x"), Verdict::Damaged);
+        let encrypted = headers(&[("etag", TAG), ("x-amz-server-side-encryption", "AES256")]);
+        assert_eq!(judge(&encrypted, Tag::Amazon, b"x"), Verdict::Damaged);
+        assert_eq!(judge(&encrypted, Tag::Compatible, b"x"), Verdict::Sound);
         assert_eq!(judge(&tag, Tag::Nothing, b"x"), Verdict::Sound);
         for other in [
             headers(&[("etag", "\"25f9e794323b453885f5181f1b624d0b-2\"")]),

@@ -67,7 +67,7 @@ impl RegionStore {
                     if text(&answer.headers, "x-amz-delete-marker") == Some("true") {
                         return Err(not_removed("the bucket keeps versions, and the original's version is not known"));
                     }
-                    ended(&answer)
+                    self.ended_on_condition(&key, &answer).await
                 }
                 Pin { etag: Some(_), .. } => Err(not_removed(
                     "this store did not show that it removes on a condition, and the photo has no version",
@@ -91,13 +91,22 @@ impl RegionStore {
         let mut present = None;
         if let Some(etag) = &etag {
             let headers = [("if-match", &*quoted(etag)), ("x-ms-delete-snapshots", "include")];
-            present = Some(ended(&removal(wire, key, &[], &headers).await?)?);
+            let answer = removal(wire, key, &[], &headers).await?;
+            present = Some(self.ended_on_condition(key, &answer).await?);
         }
         let Some(version) = &pin.version else {
             return present.ok_or_else(|| not_removed("expected the original's version or ETag, found neither"));
         };
         let old = ended(&removal(wire, key, &[("versionid", version)], &[]).await?)?;
         Ok(if present == Some(Removal::Deleted) { Removal::Deleted } else { old })
+    }
+
+    /// Some stores answer that a condition does not hold when there is nothing.
+    async fn ended_on_condition(&self, key: &Path, answer: &Answer) -> PhotoResult<Removal> {
+        match ended(answer)? {
+            Removal::Changed if self.present(key).await == Err(Trouble::Missing) => Ok(Removal::AlreadyGone),
+            removal => Ok(removal),
+        }
     }
 
     async fn compare_and_remove(&self, key: &Path, etag: &str) -> Result<Removal, Trouble> {

@@ -18,8 +18,8 @@ use reqwest::{
 use url::{Host, Url};
 
 use super::{
-    fetch::{FetchedObject, Pin, judged, too_large},
-    integrity::{Tag, Verdict},
+    fetch::{FetchedObject, Pin, check, too_large},
+    integrity::Tag,
     set::StoreLimits,
     trouble::{Trouble, source_changed, unreadable},
 };
@@ -179,12 +179,8 @@ async fn receive(response: Response, pin: &Pin, max_bytes: u64) -> PhotoResult<F
         return Err(unreadable("expected a body of the length that was announced, found another").retry_if(true));
     }
     let fetched = FetchedObject { bytes: bytes.into(), etag: found.etag, version: None };
-    match judged(Some(headers), Tag::Nothing, fetched.bytes.clone()).await? {
-        Verdict::Damaged => {
-            Err(unreadable("expected the content that the checksum names, found another").retry_if(true))
-        }
-        Verdict::Sound | Verdict::Doubtful => Ok(fetched),
-    }
+    check(Some(headers), Tag::Nothing, fetched.bytes.clone()).await?;
+    Ok(fetched)
 }
 
 fn refused(detail: &str) -> PhotoError {
