@@ -29,6 +29,26 @@ pub enum Ignored {
     FolderMarker,
     /// What Obscura wrote itself.
     OwnOutput,
+    /// Not meant: the message was forwarded or put back for the sake of another of its records.
+    OtherRecord,
+}
+
+impl Ignored {
+    pub const ALL: [Self; 6] =
+        [Self::TestEvent, Self::Deletion, Self::OtherKind, Self::FolderMarker, Self::OwnOutput, Self::OtherRecord];
+
+    /// The name as it is written in labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TestEvent => "test_event",
+            Self::Deletion => "deletion",
+            Self::OtherKind => "other_kind",
+            Self::FolderMarker => "folder_marker",
+            Self::OwnOutput => "own_output",
+            Self::OtherRecord => "other_record",
+        }
+    }
 }
 
 /// A photo has arrived.
@@ -38,14 +58,37 @@ pub struct UploadEvent {
     pub project: Option<String>,
     /// Who uploaded it. Personal: never logged.
     pub uploader: Option<String>,
-    /// The region that the event itself names.
+    /// The region that the event itself names, in the operator's words.
     pub region: Option<String>,
+    /// The region that the cloud names, in the cloud's words, such as `eu-central-1`.
+    pub cloud_region: Option<String>,
+    /// Another region's worker sent it here, so it is not sent on again.
+    pub forwarded: bool,
     pub location: Location,
     /// The store's version id (S3, Azure) or generation (GCS).
     pub version: Option<String>,
     /// Without quotation marks.
     pub etag: Option<String>,
     pub size_bytes: Option<u64>,
+}
+
+impl UploadEvent {
+    /// A photo of which nothing but its place is known.
+    #[must_use]
+    pub fn at(location: Location) -> Self {
+        Self {
+            tenant: None,
+            project: None,
+            uploader: None,
+            region: None,
+            cloud_region: None,
+            forwarded: false,
+            location,
+            version: None,
+            etag: None,
+            size_bytes: None,
+        }
+    }
 }
 
 /// Where the photo lies.
@@ -75,6 +118,12 @@ pub enum Service {
 #[error("expected an upload event, found {found}")]
 pub struct UnknownEvent {
     pub found: String,
+}
+
+impl UnknownEvent {
+    pub(super) fn new(found: impl Into<String>) -> Self {
+        Self { found: found.into() }
+    }
 }
 
 /// Names and keys are not for logs.

@@ -3,10 +3,32 @@
 //! Parsing trusts nothing: sizes, depths and counts are bounded, and what is not wholly understood is
 //! [`UnknownEvent`]. No network, no clock: everything here is a pure function of the message.
 
+mod address;
+mod azure;
+mod cloudevents;
+mod gcs;
+mod json;
+mod key;
+pub mod limits;
 mod message;
+mod output_name;
+mod own;
+mod parse;
+mod redact_urls;
 mod request;
+mod route;
+mod s3;
+mod url_policy;
 
 pub use self::{
+    address::is_public,
+    cloudevents::{OUTCOME_TYPE, UPLOAD_TYPE},
+    key::is_safe_name,
     message::{Ignored, Location, Message, Notice, Service, UnknownEvent, UploadEvent},
+    output_name::{OutputName, RecordPlace, Revision, dead_letter_key, probe_key},
+    parse::{FORWARDED_HEADER, RECORD_HEADER, parse},
+    redact_urls::{redact_headers, redact_urls},
     request::{Owner, PhotoRequest, Routed, SourcePhoto},
+    route::Router,
+    url_policy::{HostRule, UrlPolicy, UrlRefused},
 };
