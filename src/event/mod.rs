@@ -27,7 +27,7 @@ pub use self::{
     interpret::interpret,
     key::is_safe_name,
     message::{Ignored, Location, Message, Notice, Service, UnknownEvent, UploadEvent},
-    output_name::{OutputName, Revision, dead_letter_key, probe_key},
+    output_name::{OutputName, PROBES, Revision, dead_letter_key},
     parse::{FORWARDED_HEADER, RECORD_HEADER, parse},
     redact_urls::{redact_headers, redact_urls},
     request::{EventUpload, Owner, PhotoRequest, Routed, SourcePhoto},

@@ -17,7 +17,7 @@ pub(super) const UNROUTED: &str = "_unrouted";
 pub(super) const DEAD_LETTERS: &str = "dead-letters";
 pub(super) const ORIGINALS: &str = "originals";
 /// Folder of what is written to see whether a store takes it.
-pub(super) const PROBES: &str = ".obscura";
+pub const PROBES: &str = "_obscura";
 pub(super) const RECEIPT_SUFFIX: &str = ".receipt.json";
 /// Hexadecimal digits of a name's hash, of the output's hash in a receipt's name, and of a dead letter's id.
 pub(super) const HASH_DIGITS: usize = 64;
@@ -130,12 +130,6 @@ pub fn dead_letter_key(prefix: &str, owner: Option<&Owner>, id: &str) -> String 
         Some(owner) => under(prefix, &format!("{}/{DEAD_LETTERS}/{id}.json", folder(owner))),
         None => format!("{UNROUTED}/{DEAD_LETTERS}/{id}.json"),
     }
-}
-
-/// Where a worker tries whether a store takes what it writes: `.obscura/{id}`
-#[must_use]
-pub fn probe_key(id: &str) -> String {
-    format!("{PROBES}/{id}")
 }
 
 fn folder(owner: &Owner) -> String {

@@ -40,9 +40,10 @@ impl EventErrand {
         };
         failpoint::kill_at("publish:begin");
         let receipt_key = pinned.output.receipt_key(output_sha256);
-        // A receipt that is there is of the same result: its name tells.
         let putting = || target.put_new(&receipt_key, json.clone(), "application/json", &facts);
-        shop.attempts(Stage::Publish, Some((breaker, json.len() as u64)), putting).await?;
+        let put = shop.attempts(Stage::Publish, Some((breaker, json.len() as u64)), putting).await?;
+        // A receipt that is there is of the same result, as its name tells, but tells the times of an earlier attempt.
+        let receipt_json = (put == Put::Created).then_some(json);
         failpoint::kill_at("publish:receipt");
         let (bytes, media_type) = (redacted.shared_bytes(), receipt.output.format.media_type());
         let putting = || target.put_new(&pinned.output_key, bytes.clone(), media_type, &facts);
@@ -53,7 +54,7 @@ impl EventErrand {
             Put::AlreadyThere(there) if there.output_sha256 != *output_sha256 => {
                 self.finish(shop, &there.output_sha256, None).await
             }
-            Put::Created | Put::AlreadyThere(_) => self.finish(shop, output_sha256, Some(json)).await,
+            Put::Created | Put::AlreadyThere(_) => self.finish(shop, output_sha256, receipt_json).await,
         }
     }
 

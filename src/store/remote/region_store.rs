@@ -253,3 +253,11 @@ impl fmt::Debug for RegionStore {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn routes_know_what_this_worker_writes_to_find_out() {
+        assert_eq!(super::OWN_PREFIX, format!("{}/", crate::event::PROBES));
+    }
+}
