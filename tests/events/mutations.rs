@@ -1,0 +1,142 @@
+//! A thousand random changes to each kind: nothing panics, and nothing dangerous comes out.
+
+use obscura::event::{Location, Notice, Routed, Service, is_safe_name};
+use proptest::{
+    prelude::{ProptestConfig, Strategy, any},
+    proptest, sample,
+};
+
+use crate::{
+    config::open_router,
+    examples::{ALL, read},
+};
+
+const CHANGES: u32 = 1000;
+/// What is put in: pieces that mean something to one of the parsers, the stores, or a reader of logs.
+const PIECES: [&str; 32] = [
+    "..",
+    "../",
+    "/",
+    "//",
+    "\\",
+    "\\\\",
+    "%2e%2e%2f",
+    "%00",
+    "%",
+    "+",
+    "\\u0000",
+    "\\u202e",
+    "\0",
+    "\n",
+    "\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "null",
+    "-1",
+    "1e999",
+    "\"key\":\"x\",",
+    "https://",
+    "@",
+    "?",
+    "#",
+    "169.254.169.254",
+    "é",
+    "\u{feff}",
+];
+
+#[derive(Clone, Debug)]
+enum Change {
+    Flip { at: usize, bit: u8 },
+    Drop { at: usize, bytes: usize },
+    Insert { at: usize, piece: &'static str },
+    Copy { from: usize, bytes: usize, to: usize },
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let place = || any::<usize>();
+    proptest::prop_oneof![
+        (place(), 0..8_u8).prop_map(|(at, bit)| Change::Flip { at, bit }),
+        (place(), 1..40_usize).prop_map(|(at, bytes)| Change::Drop { at, bytes }),
+        (place(), sample::select(&PIECES[..])).prop_map(|(at, piece)| Change::Insert { at, piece }),
+        (place(), 1..60_usize, place()).prop_map(|(from, bytes, to)| Change::Copy { from, bytes, to }),
+    ]
+}
+
+fn changed(text: &str, changes: &[Change]) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    for change in changes {
+        let len = bytes.len().max(1);
+        match *change {
+            Change::Flip { at, bit } => {
+                if let Some(byte) = bytes.get_mut(at % len) {
+                    *byte ^= 1 << bit;
+                }
+            }
+            Change::Drop { at, bytes: count } => {
+                let start = (at % len).min(bytes.len());
+                let end = (start + count).min(bytes.len());
+                bytes.drain(start..end);
+            }
+            Change::Insert { at, piece } => {
+                let at = (at % len).min(bytes.len());
+                bytes.splice(at..at, piece.bytes());
+            }
+            Change::Copy { from, bytes: count, to } => {
+                let start = (from % len).min(bytes.len());
+                let copy = bytes[start..(start + count).min(bytes.len())].to_vec();
+                let to = (to % len).min(bytes.len());
+                bytes.splice(to..to, copy);
+            }
+        }
+    }
+    bytes
+}
+
+/// What may be fetched: an object of a configured bucket by a key that leads nowhere else, or a listed host.
+fn check(name: &str, bytes: &[u8]) {
+    let Ok(notices) = read(bytes) else { return };
+    assert!(!notices.is_empty());
+    for notice in notices {
+        let Notice::Upload(upload) = notice else { continue };
+        let told = upload.location.clone();
+        let Routed::Redact(request) = open_router().route(upload) else { continue };
+        let text = String::from_utf8_lossy(bytes);
+        assert!(is_safe_name(&request.owner.tenant) && is_safe_name(&request.owner.project), "{name}: {text}");
+        match (&request.source.location, told) {
+            (Location::Object { service, bucket, key }, Location::Object { key: told, .. }) => {
+                assert_eq!(*key, told, "a key is used as it was told");
+                let configured = match service {
+                    Service::S3 => matches!(bucket.as_str(), "uploads" | "published"),
+                    Service::Azure { account } => account == "acmephotos" && bucket == "photos",
+                    Service::Gcs => bucket == "pictures",
+                    Service::Any => bucket == "folder",
+                };
+                assert!(configured, "{name}: {text}");
+                let root = std::path::Path::new("/root");
+                let inside = root.join(key).components().all(|part| !matches!(part, std::path::Component::ParentDir));
+                assert!(inside && root.join(key).starts_with(root), "{name}: {text}");
+                assert!(!key.contains(|char: char| char.is_control() || char == '\\'), "{name}: {text}");
+                assert!(key.split('/').all(|part| !part.is_empty()), "{name}: {text}");
+            }
+            (Location::Url(url), Location::Url(_)) => {
+                assert!(url.starts_with("https://photos.example.com/"), "{name}: {text}");
+            }
+            _ => panic!("{name}: another kind of place: {text}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CHANGES, ..ProptestConfig::default() })]
+
+    #[test]
+    fn changed_events_ask_for_nothing_dangerous(changes in proptest::collection::vec(change(), 1..6)) {
+        for (name, text) in ALL {
+            check(name, &changed(text, &changes));
+        }
+    }
+}
