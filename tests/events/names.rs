@@ -33,12 +33,12 @@ fn key_of(source_key: &str) -> String {
 #[test]
 fn names_do_not_change() {
     let name = OutputName::new(&request(s3("uploads", "2026/a.JPEG")), &Revision::Version("v1".into()));
-    insta::assert_snapshot!(name.key(), @"");
+    insta::assert_snapshot!(name.key(), @"redacted/acme/streets/960f3d9ea288103eae5c903fc88eaa7b9e9ac44d8d5d023961f2f413ecb0add5.jpg");
     insta::assert_snapshot!(name.receipt_key(&"0123456789abcdef".repeat(4)).trim_start_matches(&name.key()), @".0123456789abcdef.receipt.json");
     insta::assert_snapshot!(name.original_key("vault").replace(name.hash(), "HASH"), @"vault/acme/streets/originals/HASH.jpg");
     let place = RecordPlace { topic: "uploads", partition: 3, offset: 17, record: 0 };
     let owner = Owner { tenant: "acme".into(), project: "streets".into() };
-    insta::assert_snapshot!(dead_letter_key("redacted", Some(&owner), &place), @"");
+    insta::assert_snapshot!(dead_letter_key("redacted", Some(&owner), &place), @"redacted/acme/streets/dead-letters/8b9949a9bf658c91683fc5f9e4fabff3.json");
     insta::assert_snapshot!(dead_letter_key("redacted", None, &place).replace(&place.id(), "ID"), @"_unrouted/dead-letters/ID.json");
 }
 

@@ -195,7 +195,7 @@ fn own_outputs_are_ignored_where_source_and_destination_are_one() {
             assert_eq!(outcome(&router, object("photos", key)), "redact all", "{key}");
         }
         // Photos that only look a little like it are photos.
-        for key in [format!("x{}", name.key()), format!("{}.png.jpg", name.key()), name.key().to_uppercase()] {
+        for key in [format!("x/{}", name.key()), format!("{}.png.jpg", name.key()), name.key().to_uppercase()] {
             assert_eq!(outcome(&router, object("uploads", &key)), "redact all", "{key}");
         }
     }
