@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use obscura::{
     config::stream::{
-        Assignment, Credentials, DetectionPolicy, KafkaConfig, Originals, RouteConfig, RouteMatch, StoreConfig, StoreUrl,
-        StreamConfig,
+        Assignment, Credentials, DetectionPolicy, KafkaConfig, Originals, RouteConfig, RouteMatch, StoreConfig,
+        StoreUrl, StreamConfig,
     },
     detect::Class,
     error::ErrorCode,
@@ -93,11 +93,7 @@ fn config() -> StreamConfig {
         prefix: "redacted".into(),
         originals: Originals::Keep,
         redaction: RedactionPolicy { face: class, plate: class },
-        detection: DetectionPolicy {
-            classes: Class::REQUIRED.to_vec(),
-            face_min_score: None,
-            plate_min_score: None,
-        },
+        detection: DetectionPolicy { classes: Class::REQUIRED.to_vec(), face_min_score: None, plate_min_score: None },
     };
     StreamConfig {
         region: "eu".into(),

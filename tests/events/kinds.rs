@@ -8,8 +8,8 @@ fn at(service: Service, bucket: &str, key: &str) -> UploadEvent {
     UploadEvent::at(Location::Object { service, bucket: bucket.to_owned(), key: key.to_owned() })
 }
 
-fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
+fn text<T: From<String>>(text: &str) -> T {
+    text.to_owned().into()
 }
 
 /// Compared field by field, since names are not printed.

@@ -11,15 +11,14 @@ const WAYS: usize = 12;
 
 fn carried(url: &str, way: usize) -> String {
     let json = |text: &str| serde_json::to_string(text).expect("JSON");
+    let each = |text: &str, write: fn(char) -> String| text.chars().map(write).collect::<Vec<_>>().concat();
     let percent = |text: &str| {
-        text.bytes()
-            .map(|byte| if byte.is_ascii_alphanumeric() { (byte as char).to_string() } else { format!("%{byte:02X}") })
-            .collect::<String>()
+        each(text, |char| if char.is_ascii_alphanumeric() { char.into() } else { format!("%{:02X}", char as u32) })
     };
     match way {
         0 => format!("{{\"url\":{}}}", json(url)),
         1 => format!("{{\"url\":{}}}", json(url).replace('/', "\\/")),
-        2 => format!("{{\"u\":\"{}\"}}", url.chars().map(|char| format!("\\u{:04x}", char as u32)).collect::<String>()),
+        2 => format!("{{\"u\":\"{}\"}}", each(url, |char| format!("\\u{:04x}", char as u32))),
         3 => format!("{{\"m\":{}}}", json(&format!("{{\"u\":{}}}", json(url)))),
         4 => format!("{{\"data\":\"{}\"}}", STANDARD.encode(format!("{{\"u\":{}}}", json(url)))),
         5 => format!("{{\"data\":\"{}\"}}", STANDARD.encode(url)),
