@@ -1,4 +1,6 @@
-//! What every photo format promises on any bytes, for the fuzz targets.
+//! What every photo format promises on any bytes, for the fuzz targets; for messages see [`event`].
+
+pub mod event;
 
 use std::panic;
 

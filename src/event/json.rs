@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(found(&deep), "JSON that is nested too deep");
         assert_eq!(found(&"[".repeat(MAX_PAYLOAD_BYTES)), "JSON that is nested too deep");
         assert_eq!(found(&format!("[0{}]", ",0".repeat(MAX_VALUES))), "JSON with too many values");
-        assert!(read("[".repeat(MAX_DEPTH).replace('[', "[").as_bytes()).is_err());
+        assert!(read("[".repeat(MAX_DEPTH).as_bytes()).is_err());
         let allowed = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
         assert!(read(allowed.as_bytes()).is_ok());
         assert!(found(&" ".repeat(MAX_PAYLOAD_BYTES + 1)).contains("more than"));

@@ -30,6 +30,9 @@ pub struct Router {
 /// A refusal: code and what was found. Names of the configuration may be told, nothing of the event.
 type Refusal = (ErrorCode, String);
 
+/// A route, and the source store that it is for; none for a signed URL.
+type Match<'a> = (&'a Arc<RouteConfig>, Option<&'a StoreConfig>);
+
 impl Router {
     #[must_use]
     pub fn new(config: &StreamConfig) -> Self {
@@ -163,7 +166,7 @@ impl Router {
         &'a self,
         event: &UploadEvent,
         sources: &[&'a StoreConfig],
-    ) -> Result<Option<(&'a Arc<RouteConfig>, Option<&'a StoreConfig>)>, Refusal> {
+    ) -> Result<Option<Match<'a>>, Refusal> {
         if matches!(event.location, Location::Object { .. }) && sources.is_empty() {
             return Ok(None);
         }

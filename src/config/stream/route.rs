@@ -14,7 +14,7 @@ pub struct RouteConfig {
     pub matches: RouteMatch,
     /// The region that the photos belong to.
     pub region: String,
-    /// Whose photos they are, where the event does not say; an event that says otherwise goes elsewhere.
+    /// Whose photos they are, where the event does not say; an event that matches and says otherwise goes to no route.
     pub tenant: Option<String>,
     pub project: Option<String>,
     /// Name of the store that they are published in.
