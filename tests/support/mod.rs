@@ -3,6 +3,7 @@
 
 pub mod likeness;
 pub mod random;
+pub mod servers;
 pub mod worker;
 
 use std::{

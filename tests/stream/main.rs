@@ -1,0 +1,6 @@
+//! The worker on a real broker and real stores. Needs the feature `failpoints`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod connections;
