@@ -105,7 +105,7 @@ async fn is_refused(config: KafkaConfig, hint: &str) {
     source.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn with_a_client_certificate() {
     let certificates = broker().certificates();
     let with_certificate = TlsConfig {
@@ -122,7 +122,7 @@ async fn with_a_client_certificate() {
     is_refused(KafkaConfig { tls: Some(strange), ..config }, "kafka.ca_file").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn with_a_password() {
     let topics = broker().topic("sasl", 1);
     for mechanism in [SaslMechanism::Plain, SaslMechanism::ScramSha256, SaslMechanism::ScramSha512] {
@@ -132,7 +132,7 @@ async fn with_a_password() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn with_a_token_that_is_kept_fresh_in_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("token");
@@ -150,7 +150,7 @@ async fn with_a_token_that_is_kept_fresh_in_a_file() {
     is_refused(config, "token").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_broker_that_was_killed_finds_its_members_again() {
     let kafka = Kafka::start(KafkaOptions::default());
     let topic = kafka.topic("restart", 2);
@@ -159,12 +159,13 @@ async fn a_broker_that_was_killed_finds_its_members_again() {
     producer.send(&topic, None, &[], b"before").await.unwrap();
     assert_eq!(next(&mut source).await.unwrap(), "before");
     kafka.kill();
-    let sent = {
-        let (producer, topic) = (producer.clone(), topic.clone());
-        tokio::spawn(async move { while producer.send(&topic, None, &[], b"meanwhile").await.is_err() {} })
-    };
-    kafka.start_again();
-    sent.await.unwrap();
+    let start_again = tokio::task::spawn_blocking(move || {
+        kafka.start_again();
+        kafka
+    });
+    let send = async { while producer.send(&topic, None, &[], b"meanwhile").await.is_err() {} };
+    let (kafka, ()) = tokio::join!(start_again, send);
+    let kafka = kafka.unwrap();
     // At least once: what was committed as the broker died may come again.
     let mut came = next(&mut source).await.unwrap();
     while came != "meanwhile" {
@@ -175,7 +176,7 @@ async fn a_broker_that_was_killed_finds_its_members_again() {
     assert_eq!(lag, 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn messages_of_a_transaction_that_was_given_up_do_not_come() {
     use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
     let kafka = Kafka::shared();
