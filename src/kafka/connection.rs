@@ -307,7 +307,8 @@ mod tests {
         assert_eq!((second.token.as_str(), second.principal_name.as_str()), ("opaque", "obscura"));
         assert!((now_ms..=now_ms + DEFAULT_TOKEN_LIFETIME.as_millis() as i64).contains(&second.lifetime_ms));
         fs::write(&path, "two words").unwrap();
-        let error = token(Some(&sasl)).unwrap_err().to_string();
+        let Err(error) = token(Some(&sasl)) else { panic!("taken") };
+        let error = error.to_string();
         assert!(!error.contains("two words"), "{error}");
     }
 }

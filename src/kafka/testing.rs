@@ -46,14 +46,19 @@ pub(super) fn uploads(message: &KafkaMessage) -> Vec<Upload> {
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let any = collect(&[manifest], &std::env::temp_dir(), &[]).unwrap().photos.remove(0);
     let text = String::from_utf8(message.payload.clone()).unwrap();
-    text.split(',').map(|name| Upload { relative: name.into(), ..any.clone() }).collect()
+    let named = |name: &str| {
+        let mut upload = any.clone();
+        upload.relative = name.into();
+        upload
+    };
+    text.split(',').map(named).collect()
 }
 
 /// What a step of the intake saw.
 #[derive(Debug)]
 pub(super) enum Seen {
     Assigned(Partition),
-    Revoked(Partition),
+    Revoked,
     Lost(Partition),
     Delivered(String),
     Failed(FatalError),
@@ -82,7 +87,7 @@ impl Worker {
             SourceEvent::Revoked(partition) => {
                 let mark = self.tracker.revoke(partition);
                 self.source.release(partition, mark);
-                Seen::Revoked(partition)
+                Seen::Revoked
             }
             SourceEvent::Lost(partition) => {
                 self.tracker.revoke(partition);
@@ -169,15 +174,16 @@ pub(super) fn committed(brokers: &str, partitions: i32) -> Vec<Option<i64>> {
 }
 
 /// Wait until the group's committed offsets are these.
-pub(super) fn await_committed(brokers: &str, expected: &[Option<i64>]) {
+pub(super) async fn await_committed(brokers: &str, expected: &[Option<i64>]) {
     let began = Instant::now();
     loop {
-        let found = committed(brokers, expected.len() as i32);
+        let (brokers, partitions) = (brokers.to_owned(), expected.len() as i32);
+        let found = tokio::task::spawn_blocking(move || committed(&brokers, partitions)).await.unwrap();
         if found == expected {
             return;
         }
         assert!(began.elapsed() < DEADLINE, "committed {found:?}, expected {expected:?}");
-        std::thread::sleep(Duration::from_millis(50));
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

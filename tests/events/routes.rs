@@ -3,9 +3,7 @@
 use obscura::{
     config::stream::{Originals, RouteConfig, RouteMatch, StoreConfig, StoreUrl},
     error::ErrorCode,
-    event::{
-        Location, OutputName, RecordPlace, Revision, Routed, Router, Service, UploadEvent, dead_letter_key, probe_key,
-    },
+    event::{Location, OutputName, PROBES, Revision, Routed, Router, Service, UploadEvent, dead_letter_key},
 };
 
 use crate::config::{config, object, open_router, outcome, route, store};
@@ -178,16 +176,16 @@ fn own_outputs_are_ignored_where_source_and_destination_are_one() {
         let router = Router::new(&config);
         let Routed::Redact(request) = router.route(object("uploads", "a.JPEG")) else { panic!("an upload") };
         let name = OutputName::new(&request, &Revision::Etag("e".into()));
-        let place = RecordPlace { topic: "t", partition: 1, offset: 2, record: 3 };
+        let id = "8b9949a9bf658c91683fc5f9e4fabff3";
         let own = [
             name.key(),
             name.key().trim_end_matches(".jpg").to_owned(),
             name.receipt_key(&"a".repeat(64)),
             name.original_key("vault"),
-            dead_letter_key(prefix, Some(&request.owner), &place),
-            dead_letter_key("", Some(&request.owner), &place),
-            dead_letter_key(prefix, None, &place),
-            probe_key("worker-1"),
+            dead_letter_key(prefix, Some(&request.owner), id),
+            dead_letter_key("", Some(&request.owner), id),
+            dead_letter_key(prefix, None, id),
+            format!("{PROBES}/probe-1"),
         ];
         for key in &own {
             assert_eq!(outcome(&router, object("uploads", key)), "ignore own_output", "{key}");

@@ -51,7 +51,9 @@ fn an_event_of_another_region_is_forwarded_and_nothing_of_it_is_fetched() {
     };
     s3.clear_access_log();
     // Told in the wrong region; and one the other way, which has no topic to go to.
-    eu.send("crossed.png", &s3_event("uploads-us", "crossed.png", photo.len(), etag.trim_matches('"')));
+    let mut crossed = s3_event("uploads-us", "crossed.png", photo.len(), etag.trim_matches('"'));
+    crossed["Records"][0]["awsRegion"] = "us-east-1".into();
+    eu.send("crossed.png", &crossed);
     let here = eu.put("stays.png", &photo);
     eu.s3.clear_access_log();
     us.send("stays.png", &here);

@@ -29,7 +29,7 @@ async fn what_is_committed_is_the_low_water_mark_and_a_restart_goes_on_there() {
         assert!(worker.finish(name));
     }
     worker.commit();
-    await_committed(&brokers, &[Some(2), None]);
+    await_committed(&brokers, &[Some(2), None]).await;
     assert_eq!((worker.source.assigned().len(), worker.source.stats().rebalances_total()), (2, 1));
     worker.source.close().await;
     assert!(!worker.source.stats().has_joined());
@@ -60,10 +60,10 @@ async fn a_message_is_committed_when_all_its_records_are_done() {
         assert!(worker.finish(name));
     }
     worker.commit();
-    await_committed(&brokers, &[Some(1)]);
+    await_committed(&brokers, &[Some(1)]).await;
     assert!(worker.finish("d"));
     worker.commit();
-    await_committed(&brokers, &[Some(3)]);
+    await_committed(&brokers, &[Some(3)]).await;
     // Half done, a message comes again as a whole.
     produce(&brokers, [(0, "f,g")]);
     worker.take(2).await;
@@ -140,7 +140,7 @@ async fn slow_work_never_costs_the_membership() {
         assert!(worker.finish(&format!("0:{number}")));
     }
     worker.commit();
-    await_committed(&brokers, &[Some(3)]);
+    await_committed(&brokers, &[Some(3)]).await;
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn a_broker_that_comes_back_finds_everything_as_it_was() {
     worker.commit();
     tokio::time::sleep(Duration::from_secs(1)).await;
     mock.broker_up(-1).unwrap();
-    await_committed(&brokers, &[Some(1)]);
+    await_committed(&brokers, &[Some(1)]).await;
     produce(&brokers, names(0, 2..4));
     assert_eq!(worker.take(2).await, ["0:2", "0:3"]);
 }
@@ -177,7 +177,7 @@ async fn a_commit_that_failed_is_made_up_for() {
     mock.request_errors(RDKafkaApiKey::OffsetCommit, &errors);
     assert!(worker.finish("0:0"));
     worker.commit();
-    await_committed(&brokers, &[Some(1)]);
+    await_committed(&brokers, &[Some(1)]).await;
 }
 
 #[tokio::test]

@@ -34,8 +34,8 @@ impl Place {
     }
 
     async fn bury(&self, letter: &DeadLetter) {
-        let sent = self.producer.send("dead", Some(letter.id.as_bytes()), &letter.headers(), &letter.payload());
-        sent.await.unwrap();
+        let (headers, payload) = (letter.headers(), letter.payload());
+        self.producer.send("dead", Some(letter.id.as_bytes()), &headers, &payload).await.unwrap();
     }
 
     /// Offset 99 has no original, 98 a broken store.
