@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use obscura::{
     config::stream::{
-        Assignment, Credentials, DetectionPolicy, KafkaConfig, Originals, RouteConfig, RouteMatch, StoreConfig,
+        Assignment, Credentials, KafkaConfig, Originals, RouteConfig, RouteMatch, StoreConfig,
         StoreUrl, StreamConfig,
     },
-    detect::Class,
+    detect::Wanted,
     error::ErrorCode,
     event::{
         Location, Message, Notice, OutputName, PhotoRequest, Revision, Routed, Router, is_safe_name, parse, redact_urls,
@@ -93,7 +93,7 @@ fn config() -> StreamConfig {
         prefix: "redacted".into(),
         originals: Originals::Keep,
         redaction: RedactionPolicy { face: class, plate: class },
-        detection: DetectionPolicy { classes: Class::REQUIRED.to_vec(), face_min_score: None, plate_min_score: None },
+        wanted: Wanted::default(),
     };
     StreamConfig {
         region: "eu".into(),
@@ -123,5 +123,6 @@ fn config() -> StreamConfig {
         routes: vec![route(Some("other")), route(None)],
         url_hosts: vec!["photos.example.com".into()],
         patience: Duration::from_secs(60),
+        tables: Default::default(),
     }
 }

@@ -16,7 +16,6 @@ use tokio::sync::{Notify, oneshot};
 use rdkafka::consumer::Consumer;
 
 use super::{
-    KafkaMessage,
     connection::{buffer_bytes, consumer_config, not_created},
     poll::{self, Commits},
     rebalance::{KafkaConsumer, MemberContext},
@@ -26,7 +25,7 @@ use super::{
 use crate::{
     config::stream::KafkaConfig,
     error::FatalError,
-    source::{LowWaterMark, Partition, Source, SourceEvent, Upload},
+    source::{LowWaterMark, Partition, Source, SourceEvent},
 };
 
 /// How long the last commit may wait for the broker.
@@ -77,11 +76,7 @@ impl KafkaSource {
     /// # Errors
     /// If a file of the configuration cannot be read, or the client does not take it. What the broker does not take is
     /// told by [`SourceEvent::Failed`].
-    pub fn start(
-        config: &KafkaConfig,
-        drain: Duration,
-        interpret: Box<dyn Fn(&KafkaMessage) -> Vec<Upload> + Send>,
-    ) -> Result<Self, FatalError> {
+    pub fn start(config: &KafkaConfig, drain: Duration, interpret: Interpret) -> Result<Self, FatalError> {
         let stats = Arc::new(KafkaStats::default());
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(buffer_bytes(config))),

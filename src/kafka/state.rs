@@ -94,7 +94,8 @@ impl Owned {
     }
 
     fn has_something(&self) -> bool {
-        self.is_told && !self.is_held && !self.is_awaited && !(self.records.is_empty() && self.waiting.is_empty())
+        let has_some = !self.records.is_empty() || !self.waiting.is_empty();
+        has_some && self.is_told && !self.is_held && !self.is_awaited
     }
 
     fn want(&mut self, mark: LowWaterMark) {

@@ -69,7 +69,7 @@ mod tests {
             timings_ms: [].into(),
             output: OutputFacts { sha256: String::new(), bytes: 0, format },
         };
-        RedactedPhoto { bytes, receipt }
+        RedactedPhoto { bytes: bytes.into(), receipt }
     }
 
     fn png(picture: &image::DynamicImage) -> RedactedPhoto {

@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use obscura::{
     config::stream::{
-        Assignment, Credentials, DetectionPolicy, KafkaConfig, Originals, RouteConfig, RouteMatch, StoreConfig,
-        StoreUrl, StreamConfig,
+        Assignment, Credentials, KafkaConfig, Originals, RouteConfig, RouteMatch, StoreConfig, StoreUrl, StreamConfig,
     },
-    detect::Class,
+    detect::Wanted,
     event::{Location, Routed, Router, Service, UploadEvent},
     redact::{ClassPolicy, RedactionPolicy, Style},
 };
@@ -38,7 +37,7 @@ pub fn route(name: &str, matches: RouteMatch) -> RouteConfig {
         prefix: "redacted".into(),
         originals: Originals::Keep,
         redaction: RedactionPolicy { face: class, plate: class },
-        detection: DetectionPolicy { classes: Class::REQUIRED.to_vec(), face_min_score: None, plate_min_score: None },
+        wanted: Wanted::default(),
     }
 }
 
@@ -75,6 +74,7 @@ pub fn config(routes: Vec<RouteConfig>) -> StreamConfig {
         routes,
         url_hosts: vec!["photos.example.com".into()],
         patience: Duration::from_secs(60),
+        tables: Default::default(),
     }
 }
 

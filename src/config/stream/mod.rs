@@ -36,7 +36,7 @@ pub struct StreamConfig {
     /// For how long what may pass is tried again before a photo is given up.
     pub patience: Duration,
     /// The tables of stores and routes as they were written; secrets are named there, never told.
-    tables: toml::Table,
+    pub tables: toml::Table,
 }
 
 impl StreamConfig {

@@ -138,7 +138,7 @@ async fn a_partition_is_handed_over(assignment: Assignment) {
     }
     assert!(new.finish(&moved[1]) && new.finish(&moved[0]));
     new.commit();
-    let kept = if partition == "0" { 1 } else { 0 };
+    let kept = i32::from(partition == "0");
     let expected = if kept == 1 { [Some(3), Some(1)] } else { [Some(1), Some(3)] };
     if assignment == Assignment::CooperativeSticky {
         // What it kept it goes on with: its work counts as if nothing had happened.

@@ -64,13 +64,12 @@ impl EventErrand {
         if let Some(topic) = &self.places.outcome_topic {
             let (target, breaker) = self.places.store(&request.route.destination)?;
             let receipt_key = pinned.output.receipt_key(output_sha256);
-            let receipt = match receipt {
-                Some(receipt) => receipt,
-                None => {
-                    let reading = || target.get_small(&receipt_key);
-                    let found = shop.attempts(Stage::Publish, Some((breaker, 0)), reading).await?;
-                    found.ok_or_else(|| conflict("a photo without its receipt"))?
-                }
+            let receipt = if let Some(receipt) = receipt {
+                receipt
+            } else {
+                let reading = || target.get_small(&receipt_key);
+                let found = shop.attempts(Stage::Publish, Some((breaker, 0)), reading).await?;
+                found.ok_or_else(|| conflict("a photo without its receipt"))?
             };
             let event = OutcomeEvent {
                 region: &self.places.region,

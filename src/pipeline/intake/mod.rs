@@ -193,7 +193,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
     fn take_in(&mut self, Delivered { partition, offset, upload }: Delivered) {
         let Some(id) = self.tracker.deliver(partition, offset, Instant::now()) else { return };
         // Delivered before the source heard that the partition is let go of: it comes again elsewhere.
-        if self.partitions.get(&partition).is_none_or(|state| state.is_leaving()) {
+        if self.partitions.get(&partition).is_none_or(PartitionWork::is_leaving) {
             return;
         }
         self.quiet_since = Instant::now();
