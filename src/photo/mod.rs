@@ -151,6 +151,16 @@ pub fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<Box<dyn Photo>> {
     })
 }
 
+/// Index the coded data of a JPEG that can be spliced and do nothing else: the least that opening one can cost, for the
+/// benches to compare with.
+///
+/// # Errors
+/// As [`open`].
+#[doc(hidden)]
+pub fn walk_coded(bytes: &[u8], limits: &Limits) -> PhotoResult<()> {
+    jpeg::walk_coded(bytes, limits)
+}
+
 /// Decoders are other people's code on hostile bytes: a panic there condemns the photo, not the process.
 fn guarded<T>(work: impl FnOnce() -> PhotoResult<T>) -> PhotoResult<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(corrupt("the decoder gave up on this file")))

@@ -226,8 +226,10 @@ impl Tables {
         Ok(tables)
     }
 
+    /// Whether both define the same codes.
     pub fn specs_equal(&self, other: &Self) -> bool {
-        let specs = |tables: &[Option<Table>; 4]| tables.clone().map(|table| table.map(|table| table.spec));
-        specs(&self.dc) == specs(&other.dc) && specs(&self.ac) == specs(&other.ac)
+        let spec = |table: &Option<Table>| table.as_ref().map(|table| table.spec.clone());
+        let pairs = self.dc.iter().chain(&self.ac).zip(other.dc.iter().chain(&other.ac));
+        pairs.map(|(a, b)| (spec(a), spec(b))).all(|(a, b)| a == b)
     }
 }

@@ -186,14 +186,13 @@ impl DecodeTable {
             let (mut used, mut advance, mut end) = (0, 0, 0);
             while used < SKIP_BITS {
                 let rest = (bits << used) & ((1 << SKIP_BITS) - 1);
-                let Some((symbol, length)) = self.symbol(rest << (16 - SKIP_BITS)) else { break };
-                let Some((run, size)) = parts(symbol, Class::Ac) else { break };
+                let Some((taken, run)) = self.first(rest) else { break };
                 let step = if run == RUN_TO_END { 0 } else { run + 1 };
                 // A block's places are 1 to 63; what leads beyond is left to the careful way.
-                if used + length + size > SKIP_BITS || advance + step > 63 {
+                if used + taken > SKIP_BITS || advance + step > 63 {
                     break;
                 }
-                used += length + size;
+                used += taken;
                 advance += step;
                 if run == RUN_TO_END {
                     end = SKIP_ENDS_BLOCK;
@@ -202,6 +201,17 @@ impl DecodeTable {
             }
             self.skip[bits as usize] = used as u16 | (advance as u16) << 8 | end;
         }
+    }
+
+    /// Bits and run of the first symbol of [`SKIP_BITS`] bits.
+    fn first(&self, bits: u32) -> Option<(u32, u32)> {
+        let known = self.value[(bits >> (SKIP_BITS - VALUE_BITS)) as usize];
+        if known != 0 {
+            return Some((known & 0xFF, known >> 8 & 0xFF));
+        }
+        let (symbol, length) = self.symbol(bits << (16 - SKIP_BITS))?;
+        let (run, size) = parts(symbol, Class::Ac)?;
+        Some((length + size, run))
     }
 
     pub fn class(&self) -> Class {

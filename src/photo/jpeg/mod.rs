@@ -48,6 +48,13 @@ pub(super) fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<Box<dyn Photo>>
     }
 }
 
+pub(super) fn walk_coded(bytes: &[u8], limits: &Limits) -> PhotoResult<()> {
+    let segments = walk(bytes)?;
+    checked_size(&segments, limits)?;
+    let frame = Frame::to_splice(&segments)?.ok_or_else(|| corrupt("expected a JPEG that can be spliced"))?;
+    SplicePhoto::open_at(bytes, &segments, frame, 0).map(|_| ())
+}
+
 fn checked_size(segments: &Segments, limits: &Limits) -> PhotoResult<Size> {
     let size = segments.stored.ok_or_else(|| corrupt("found no frame header"))?;
     limits.check_size(size)?;

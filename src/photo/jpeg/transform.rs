@@ -97,31 +97,46 @@ fn inverse_lanes(v: &mut [Lanes; 8]) {
     }
 }
 
-/// Four by four pixels from the lowest coefficients.
+/// Four lanes, written so that each operation on them becomes one instruction.
+type Four = [f32; 4];
+
 #[inline(always)]
-pub(super) fn inverse_4(coefficients: &[i16; 64], by: &Dequantiser) -> [[u8; 4]; 4] {
-    let lines: [[f32; 4]; 4] = std::array::from_fn(|line| {
-        std::array::from_fn(|lane| f32::from(coefficients[line * 8 + lane]) * by.0[line * 8 + lane])
-    });
-    let half = inverse_four(&lines);
-    let turned: [[f32; 4]; 4] = std::array::from_fn(|line| std::array::from_fn(|lane| half[lane][line]));
-    inverse_four(&turned).map(|line| line.map(sample))
+fn add(a: Four, b: Four) -> Four {
+    std::array::from_fn(|lane| a[lane] + b[lane])
 }
 
 #[inline(always)]
-fn inverse_four(v: &[[f32; 4]; 4]) -> [[f32; 4]; 4] {
+fn subtract(a: Four, b: Four) -> Four {
+    std::array::from_fn(|lane| a[lane] - b[lane])
+}
+
+/// Four by four pixels from the lowest coefficients.
+#[inline(always)]
+pub(super) fn inverse_4(coefficients: &[i16; 64], by: &Dequantiser) -> [[u8; 4]; 4] {
+    let line = |line: usize| -> Four {
+        std::array::from_fn(|lane| f32::from(coefficients[line * 8 + lane]) * by.0[line * 8 + lane])
+    };
+    let half = inverse_four([line(0), line(1), line(2), line(3)]);
+    inverse_four(turned_four(half)).map(|line| line.map(sample))
+}
+
+#[inline(always)]
+fn inverse_four([a, b, c, d]: [Four; 4]) -> [Four; 4] {
     /// The tangent of pi / 8.
     const TANGENT: f32 = 0.414_213_57;
-    let mut out = [[0.0; 4]; 4];
-    for lane in 0..4 {
-        let (sum, difference) = (v[0][lane] + v[2][lane], v[0][lane] - v[2][lane]);
-        let (outer, inner) = (v[1][lane] + v[3][lane] * TANGENT, v[1][lane] * TANGENT - v[3][lane]);
-        out[0][lane] = sum + outer;
-        out[1][lane] = difference + inner;
-        out[2][lane] = difference - inner;
-        out[3][lane] = sum - outer;
-    }
-    out
+    let scaled = |v: Four| v.map(|value| value * TANGENT);
+    let (sum, difference) = (add(a, c), subtract(a, c));
+    let (outer, inner) = (add(b, scaled(d)), subtract(scaled(b), d));
+    [add(sum, outer), add(difference, inner), subtract(difference, inner), subtract(sum, outer)]
+}
+
+/// Rows for columns.
+#[inline(always)]
+fn turned_four([a, b, c, d]: [Four; 4]) -> [Four; 4] {
+    let low = |x: Four, y: Four| [x[0], y[0], x[1], y[1]];
+    let high = |x: Four, y: Four| [x[2], y[2], x[3], y[3]];
+    let (even_low, odd_low, even_high, odd_high) = (low(a, c), low(b, d), high(a, c), high(b, d));
+    [low(even_low, odd_low), high(even_low, odd_low), low(even_high, odd_high), high(even_high, odd_high)]
 }
 
 /// Two by two pixels.

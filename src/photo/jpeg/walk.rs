@@ -65,7 +65,8 @@ impl<'a> Decoder<'a> {
         Self { blocks, dequantisers, shapes }
     }
 
-    /// Decode the MCU that is next. `x` and `y` count the MCUs of the planes.
+    /// Decode the MCU that is next. `x` and `y` count the MCUs of the planes. `coefficients` are room to work in: zeros
+    /// at first, and kept from one MCU to the next.
     #[inline(always)]
     fn mcu<const SCALE: usize>(
         &self,
@@ -73,12 +74,12 @@ impl<'a> Decoder<'a> {
         predictors: &mut [i32; MAX_COMPONENTS],
         planes: &mut [Plane],
         (x, y): (usize, usize),
+        coefficients: &mut [i16; 64],
     ) -> Result<(), Damage> {
         for block in &self.blocks {
             let predictor = &mut predictors[block.component];
-            let mut coefficients = [0; 64];
             if SCALE == 0 {
-                reader.block::<0>(block.dc, block.ac, predictor, &mut coefficients)?;
+                reader.block::<0>(block.dc, block.ac, predictor, coefficients)?;
                 continue;
             }
             let by = &self.dequantisers[block.component];
@@ -86,16 +87,26 @@ impl<'a> Decoder<'a> {
             let (across, down) = self.shapes[block.component];
             let corner = ((y * down + block.row) * plane.width + x * across + block.column) * SCALE;
             let any = match SCALE {
-                1 => reader.block::<0>(block.dc, block.ac, predictor, &mut coefficients)?,
-                2 => reader.block::<4>(block.dc, block.ac, predictor, &mut coefficients)?,
-                4 => reader.block::<24>(block.dc, block.ac, predictor, &mut coefficients)?,
-                _ => reader.block::<63>(block.dc, block.ac, predictor, &mut coefficients)?,
+                1 => reader.block::<0>(block.dc, block.ac, predictor, coefficients)?,
+                2 => reader.block::<4>(block.dc, block.ac, predictor, coefficients)?,
+                4 => reader.block::<24>(block.dc, block.ac, predictor, coefficients)?,
+                _ => reader.block::<63>(block.dc, block.ac, predictor, coefficients)?,
             };
             if any {
+                // What was read is set back to zeros; what lies behind is never looked at.
                 match SCALE {
-                    2 => plane.put(corner, &inverse_2(&coefficients, by)),
-                    4 => plane.put(corner, &inverse_4(&coefficients, by)),
-                    _ => plane.put(corner, &inverse_8(&coefficients, by)),
+                    2 => {
+                        plane.put(corner, &inverse_2(coefficients, by));
+                        [1, 8, 9].into_iter().for_each(|place| coefficients[place] = 0);
+                    }
+                    4 => {
+                        plane.put(corner, &inverse_4(coefficients, by));
+                        coefficients.chunks_exact_mut(8).take(4).for_each(|line| line[..4].fill(0));
+                    }
+                    _ => {
+                        plane.put(corner, &inverse_8(coefficients, by));
+                        coefficients.fill(0);
+                    }
                 }
             } else {
                 plane.fill::<SCALE>(corner, by.flat(coefficients[0]));
@@ -137,6 +148,7 @@ fn index_all<const SCALE: usize>(
         ends: Vec::with_capacity(scan.intervals.len()),
     };
     let (mut x, mut y) = (0, 0);
+    let mut coefficients = [0; 64];
     for (number, interval) in scan.intervals.iter().enumerate() {
         let mut reader = BitReader::at(&scan.bytes, interval.start * 8);
         let mut predictors = [0i32; MAX_COMPONENTS];
@@ -144,7 +156,7 @@ fn index_all<const SCALE: usize>(
         for _ in number * frame.interval..((number + 1) * frame.interval).min(total) {
             index.starts.push(reader.position() as u32);
             index.predictors.push(predictors.map(|predictor| predictor as i16));
-            decoder.mcu::<SCALE>(&mut reader, &mut predictors, planes, (x, y))?;
+            decoder.mcu::<SCALE>(&mut reader, &mut predictors, planes, (x, y), &mut coefficients)?;
             if reader.position() > limit {
                 return Err(Damage("less coded data than the header promises"));
             }
@@ -187,6 +199,7 @@ fn decode_at<const SCALE: usize>(
 ) -> Result<Vec<Plane>, Damage> {
     let decoder = Decoder::new(frame, tables, SCALE);
     let mut planes = Plane::all(frame, SCALE, mcus.width as usize, mcus.height as usize);
+    let mut coefficients = [0; 64];
     for y in 0..mcus.height as usize {
         let first = (mcus.y as usize + y) * frame.columns + mcus.x as usize;
         let mut next = first;
@@ -196,7 +209,7 @@ fn decode_at<const SCALE: usize>(
             let interval_end = (next / frame.interval + 1) * frame.interval;
             let end = interval_end.min(first + mcus.width as usize);
             for mcu in next..end {
-                decoder.mcu::<SCALE>(&mut reader, &mut predictors, &mut planes, (mcu - first, y))?;
+                decoder.mcu::<SCALE>(&mut reader, &mut predictors, &mut planes, (mcu - first, y), &mut coefficients)?;
             }
             next = end;
         }

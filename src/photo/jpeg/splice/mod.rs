@@ -63,6 +63,11 @@ impl SplicePhoto {
     /// `corrupt_image` if the coded data does not hold what the headers promise.
     pub fn open(bytes: &[u8], segments: &Segments, frame: Frame) -> PhotoResult<Self> {
         let scale = view::reduced_scale(frame.size);
+        Self::open_at(bytes, segments, frame, scale)
+    }
+
+    /// The same, with a reduced picture of so many pixels for the side of a block, or none.
+    pub(super) fn open_at(bytes: &[u8], segments: &Segments, frame: Frame, scale: usize) -> PhotoResult<Self> {
         let tables = Tables::of(segments, &frame)?;
         let mut scan = unstuffed(bytes, segments, &frame)?;
         let (index, planes) = walk(&mut scan, &frame, &tables, scale)?;
