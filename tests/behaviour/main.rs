@@ -11,4 +11,5 @@ mod formats;
 mod health;
 mod metadata;
 mod redaction;
+mod splice;
 mod worker;
