@@ -97,7 +97,9 @@ fn judge(paths: &[PathBuf], plans: usize) {
         let output = judge.wait_with_output().unwrap();
         assert!(output.status.success(), "the judge disagrees about {}", path.display());
         print!("{}: {}", name_of(path), String::from_utf8_lossy(&output.stdout));
-        fs::read_dir(dir.path()).unwrap().for_each(|entry| fs::remove_file(entry.unwrap().path()).unwrap());
+        for entry in fs::read_dir(dir.path()).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
     }
 }
 

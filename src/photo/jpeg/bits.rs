@@ -31,7 +31,7 @@ impl<'a> BitReader<'a> {
         let next = self.bytes.get(self.next..).and_then(|rest| rest.first_chunk());
         self.window |= next.map_or(0, |next| u64::from_be_bytes(*next)) >> self.valid;
         self.next += (63 - self.valid as usize) >> 3;
-        self.valid |= 56;
+        self.valid |= 0x38;
     }
 
     /// The next `count` bits (1 to 32) of those at hand.
@@ -132,7 +132,9 @@ mod tests {
         #[test]
         fn what_is_written_is_read(parts in proptest::collection::vec((any::<u32>(), 1u32..=32), 1..50)) {
             let mut writer = BitWriter::default();
-            parts.iter().for_each(|&(bits, count)| writer.put(bits, count));
+            for &(bits, count) in &parts {
+                writer.put(bits, count);
+            }
             let written = writer.position();
             writer.pad();
             let mut bytes = writer.into_bytes();

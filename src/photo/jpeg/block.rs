@@ -129,7 +129,7 @@ impl BitReader<'_> {
         self.consume(length);
         let bits = if size > 0 { self.peek(size) } else { 0 };
         self.consume(size);
-        Ok(Symbol { symbol, run, size, bits })
+        Ok(Symbol { name: symbol, run, size, bits })
     }
 
     /// All symbols of a block, in order.
@@ -153,7 +153,8 @@ impl BitReader<'_> {
 /// A symbol and the bits of its value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Symbol {
-    pub symbol: u8,
+    /// As it stands in the table.
+    pub name: u8,
     pub run: u32,
     pub size: u32,
     pub bits: u32,
@@ -228,7 +229,9 @@ mod tests {
     fn block() -> impl Strategy<Value = [i16; 64]> {
         proptest::collection::vec((0usize..64, -1023i16..=1023), 0..30).prop_map(|some| {
             let mut block = [0; 64];
-            some.into_iter().for_each(|(k, value)| block[k] = value >> (k % 7));
+            for (k, value) in some {
+                block[k] = value >> (k % 7);
+            }
             block
         })
     }

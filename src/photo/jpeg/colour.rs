@@ -130,7 +130,8 @@ fn enlarge_row(coarse: &Plane, y: usize, (across, down): (usize, usize), sums: &
             // Sums of four parts, from the row itself and the nearer of its neighbours.
             let sums = &mut sums[..row.len()];
             if down == 2 {
-                let near = if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(coarse.height() - 1) };
+                let near =
+                    if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(coarse.height() - 1) };
                 let pairs = row.iter().zip(coarse.row(near));
                 sums.iter_mut().zip(pairs).for_each(|(sum, (&a, &b))| *sum = 3 * u16::from(a) + u16::from(b));
             } else {

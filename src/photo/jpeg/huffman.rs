@@ -86,7 +86,9 @@ impl HuffmanSpec {
             weights.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.len().cmp(&b.1.len())));
             let (Some(a), Some(b)) = (weights.pop(), weights.pop()) else { break };
             let members: Vec<usize> = a.1.into_iter().chain(b.1).collect();
-            members.iter().for_each(|&member| depths[member] += 1);
+            for &member in &members {
+                depths[member] += 1;
+            }
             weights.push((a.0 + b.0, members));
         }
         let mut of_length = vec![0usize; depths.iter().max().unwrap_or(&0) + 17];
@@ -254,7 +256,9 @@ mod tests {
         // Skewed, so that some codes would be longer than 16 bits.
         proptest::collection::btree_map(any::<u8>(), 0u32..30, 1..200).prop_map(|some| {
             let mut counts = [0; 256];
-            some.into_iter().for_each(|(symbol, exponent)| counts[usize::from(symbol)] = 1 << exponent);
+            for (symbol, exponent) in some {
+                counts[usize::from(symbol)] = 1 << exponent;
+            }
             counts
         })
     }

@@ -1,5 +1,6 @@
 //! JPEG (ITU-T T.81). What is coded as nearly all uploads are, in one scan of whole MCUs, is changed in its coded form
 //! ([`splice`]): nothing but the touched MCUs is coded again. The rest goes by way of pixels ([`pixels`]).
+#![expect(clippy::inline_always, reason = "a walk is one loop over small steps; calls would double its time")]
 
 mod bits;
 mod block;

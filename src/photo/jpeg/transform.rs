@@ -73,6 +73,7 @@ pub(super) fn inverse_8(coefficients: &[i16; 64], by: &Dequantiser) -> [[u8; 8];
 
 /// One dimension of the transform, for all lanes at once.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "the same lane of all lines")]
 fn inverse_lanes(v: &mut [Lanes; 8]) {
     const ROOT_2: f32 = std::f32::consts::SQRT_2;
     for lane in 0..8 {
@@ -213,7 +214,9 @@ mod tests {
     fn coefficients() -> impl Strategy<Value = [i16; 64]> {
         proptest::collection::vec((0usize..64, -60i16..60), 0..20).prop_map(|some| {
             let mut block = [0; 64];
-            some.into_iter().for_each(|(place, value)| block[place] = value);
+            for (place, value) in some {
+                block[place] = value;
+            }
             block
         })
     }

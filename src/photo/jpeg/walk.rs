@@ -44,9 +44,9 @@ pub(super) struct Decoder<'a> {
     shapes: Vec<(usize, usize)>,
 }
 
-fn decode_of(table: &Option<Table>) -> &DecodeTable {
+fn decode_of(table: Option<&Table>) -> &DecodeTable {
     // `Tables::of` has filled in all that a frame's components name.
-    &table.as_ref().expect("the frame's tables are there").decode
+    &table.expect("the frame's tables are there").decode
 }
 
 impl<'a> Decoder<'a> {
@@ -54,7 +54,8 @@ impl<'a> Decoder<'a> {
     pub fn new(frame: &Frame, tables: &'a Tables, scale: usize) -> Self {
         let mut blocks = Vec::with_capacity(MAX_BLOCKS);
         for (index, component) in frame.components.iter().enumerate() {
-            let (dc, ac) = (decode_of(&tables.dc[component.dc_table]), decode_of(&tables.ac[component.ac_table]));
+            let (dc, ac) =
+                (decode_of(tables.dc[component.dc_table].as_ref()), decode_of(tables.ac[component.ac_table].as_ref()));
             for row in 0..component.down {
                 blocks.extend((0..component.across).map(|column| Block { component: index, dc, ac, column, row }));
             }
@@ -97,7 +98,9 @@ impl<'a> Decoder<'a> {
                 match SCALE {
                     2 => {
                         plane.put(corner, &inverse_2(coefficients, by));
-                        [1, 8, 9].into_iter().for_each(|place| coefficients[place] = 0);
+                        for place in [1, 8, 9] {
+                            coefficients[place] = 0;
+                        }
                     }
                     4 => {
                         plane.put(corner, &inverse_4(coefficients, by));
@@ -127,7 +130,8 @@ pub(super) fn walk(scan: &mut Scan, frame: &Frame, tables: &Tables, scale: usize
         0 => index_all::<0>(scan, frame, tables, &mut planes),
         1 => index_all::<1>(scan, frame, tables, &mut planes),
         2 => index_all::<2>(scan, frame, tables, &mut planes),
-        _ => index_all::<4>(scan, frame, tables, &mut planes),
+        4 => index_all::<4>(scan, frame, tables, &mut planes),
+        _ => index_all::<8>(scan, frame, tables, &mut planes),
     };
     let index = index.map_err(|Damage(what)| corrupt(format!("found {what}")))?;
     scan.cut(&index.ends);

@@ -69,7 +69,9 @@ fn segment(out: &mut Vec<u8>, marker: u8, parts: &[&[u8]]) {
     let length = 2 + parts.iter().map(|part| part.len()).sum::<usize>();
     out.extend([0xFF, marker]);
     out.extend((length as u16).to_be_bytes());
-    parts.iter().for_each(|part| out.extend_from_slice(part));
+    for part in parts {
+        out.extend_from_slice(part);
+    }
 }
 
 /// B.2.4.1

@@ -54,7 +54,7 @@ pub(super) struct SplicePhoto {
     keepsakes: Keepsakes,
     scan: Arc<Scan>,
     index: Arc<Index>,
-    /// What large photos are looked at with first; none once something was painted.
+    /// What the coarsest views are taken from; none once something was painted.
     reduced: Option<Reduced>,
 }
 

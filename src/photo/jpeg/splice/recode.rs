@@ -115,7 +115,7 @@ fn count(scan: &Scan, index: &Index, frame: &Frame, tables: &Tables) -> Result<C
                 for _ in 0..component.blocks() {
                     reader.symbols(&dc.decode, &ac.decode, |class, found| {
                         let counts = if class == Class::Dc { &mut *of_dc } else { &mut *of_ac };
-                        counts[usize::from(found.symbol)] += 1;
+                        counts[usize::from(found.name)] += 1;
                     })?;
                 }
             }
@@ -147,7 +147,7 @@ fn transcode(scan: &Scan, index: &Index, frame: &Frame, from: &Tables, to: &Tabl
                     let mut uncounted = BTreeSet::new();
                     reader.symbols(&dc.decode, &ac.decode, |class, found| {
                         let codes = if class == Class::Dc { &to_dc.codes } else { &to_ac.codes };
-                        writer.symbol(codes, found.symbol, found.bits, found.size, &mut uncounted);
+                        writer.symbol(codes, found.name, found.bits, found.size, &mut uncounted);
                     })?;
                     if !uncounted.is_empty() {
                         return Err(Damage("a symbol that was not counted"));

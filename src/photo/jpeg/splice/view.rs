@@ -19,16 +19,20 @@ use crate::{
 /// coarsest view of a detector asks for.
 const OVERVIEW_PX: u32 = 896;
 
+/// Resampling looks so far beyond a crop, in pixels of the decoded picture.
+const MARGIN_PX: u32 = 4;
+
 /// A small picture of the whole photo.
 pub(super) struct Reduced {
-    /// Pixels for the side of a block: 1, 2 or 4.
+    /// Pixels for the side of a block: 1, 2, 4 or 8.
     pub scale: usize,
     pub planes: Vec<Plane>,
 }
 
-/// The scale of the reduced picture; 0 where even half the size would be too small.
+/// The scale of the reduced picture; 8, the photo as it is, where half the size would be too small: all views of such a
+/// photo show most of it.
 pub(super) fn reduced_scale(photo: Size) -> usize {
-    [1, 2, 4].into_iter().find(|&scale| photo.long_side() * scale / 8 >= OVERVIEW_PX).unwrap_or(0) as usize
+    [1, 2, 4].into_iter().find(|&scale| photo.long_side() * scale / 8 >= OVERVIEW_PX).unwrap_or(8) as usize
 }
 
 impl SplicePhoto {
@@ -43,7 +47,7 @@ impl SplicePhoto {
         let stored_out = orientation.turn_size(out);
         let scale = scale_for(stored_crop, stored_out);
         let (picture, origin) = match &self.reduced {
-            Some(reduced) if reduced.scale >= scale => self.from_reduced(reduced, stored_crop),
+            Some(reduced) if reduced.scale >= scale => self.part_of_reduced(reduced, stored_crop, stored_out),
             _ => self.decoded(stored_crop, stored_out, scale)?,
         };
         // The crop in the pixels of the picture.
@@ -64,18 +68,18 @@ impl SplicePhoto {
     }
 
     /// The part of the reduced picture around `crop`, its scale and its place.
-    fn from_reduced(&self, reduced: &Reduced, crop: BoxF) -> Placed {
+    fn part_of_reduced(&self, reduced: &Reduced, crop: BoxF, out: Size) -> Placed {
         let scale = reduced.scale as u32;
         let whole = Size::new(reduced_side(self.frame.size.width, scale), reduced_side(self.frame.size.height, scale));
-        let part = around(crop, scale as f32 / 8.0, whole, 2);
+        let margin = if scale == 8 && is_copy(crop, out) { 0 } else { MARGIN_PX };
+        let part = around(crop, scale as f32 / 8.0, whole, margin);
         (to_rgb(&self.frame, &reduced.planes, part), (reduced.scale, (part.x as f32, part.y as f32)))
     }
 
     /// The MCUs around `crop`, decoded; their scale and their place.
     fn decoded(&self, crop: BoxF, out: Size, scale: usize) -> PhotoResult<Placed> {
         let size = self.frame.size;
-        // Resampling looks a little beyond the crop: four pixels of the decoded picture are enough for any scale.
-        let margin = if is_copy(crop, out) { 0 } else { 4 * 8 / scale as u32 };
+        let margin = if is_copy(crop, out) { 0 } else { MARGIN_PX * 8 / scale as u32 };
         let wanted = around(crop, 1.0, size, margin);
         let mcus = self.frame.mcus_of(wanted);
         let planes = decode(&self.scan, &self.index, &self.frame, &self.tables, mcus, scale)
