@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
-
 use super::bits::PADDING_BYTES;
 use crate::{error::PhotoResult, photo::corrupt};
 
@@ -22,23 +20,22 @@ impl Scan {
     /// # Errors
     /// `corrupt_image` if a restart marker is missing, out of order or unexpected.
     pub fn unstuffed(data: &[u8], wanted: usize) -> PhotoResult<Self> {
-        let mut bytes = Vec::with_capacity(data.len() + PADDING_BYTES);
+        let mut bytes = vec![0; data.len() + PADDING_BYTES.max(WORD)];
+        let (mut at, mut length) = (0, 0);
         let mut intervals = Vec::new();
         let mut start = 0;
-        let mut at = 0;
         loop {
-            let Some(clear) = memchr(0xFF, &data[at..]) else {
-                bytes.extend_from_slice(&data[at..]);
+            let clear = copy_until_mark(&data[at..], &mut bytes[length..]);
+            (at, length) = (at + clear, length + clear);
+            if at == data.len() {
                 break;
-            };
-            let mark = at + clear;
-            match data.get(mark + 1) {
+            }
+            match data.get(at + 1) {
                 Some(0x00) => {
-                    bytes.extend_from_slice(&data[at..=mark]);
-                    at = mark + 2;
+                    bytes[length] = 0xFF;
+                    (at, length) = (at + 2, length + 1);
                 }
                 Some(marker @ 0xD0..=0xD7) => {
-                    bytes.extend_from_slice(&data[at..mark]);
                     if intervals.len() + 1 == wanted {
                         break;
                     }
@@ -46,17 +43,15 @@ impl Scan {
                     if found != expected {
                         return Err(corrupt(format!("expected restart marker {expected}, found {found}")));
                     }
-                    intervals.push(start..bytes.len() as u32);
-                    start = bytes.len() as u32;
-                    at = mark + 2;
+                    intervals.push(start..length as u32);
+                    start = length as u32;
+                    at += 2;
                 }
                 // Fill bytes (B.1.1.2); any other marker has ended the data before.
-                _ => {
-                    bytes.extend_from_slice(&data[at..mark]);
-                    at = mark + 1;
-                }
+                _ => at += 1,
             }
         }
+        bytes.truncate(length);
         intervals.push(start..bytes.len() as u32);
         if intervals.len() < wanted {
             return Err(corrupt(format!("expected {wanted} restart intervals, found {}", intervals.len())));
@@ -92,14 +87,72 @@ impl Scan {
                 out.extend([0xFF, 0xD0 + ((number - 1) % 8) as u8]);
             }
             let mut rest = &self.bytes[interval.start as usize..interval.end as usize];
-            while let Some(mark) = memchr(0xFF, rest) {
-                out.extend_from_slice(&rest[..=mark]);
-                out.push(0);
-                rest = &rest[mark + 1..];
+            // Room for as many bytes again; what is not needed is given back.
+            while !rest.is_empty() {
+                let (before, part) = (out.len(), &rest[..rest.len().min(STUFFED_AT_ONCE)]);
+                out.resize(before + 2 * part.len() + WORD, 0);
+                let written = stuff(part, &mut out[before..]);
+                out.truncate(before + written);
+                rest = &rest[part.len()..];
             }
-            out.extend_from_slice(rest);
         }
     }
+}
+
+/// Bytes that are looked at together.
+const WORD: usize = 8;
+/// Bytes that are stuffed before room is made for more.
+const STUFFED_AT_ONCE: usize = 1 << 15;
+
+/// Copy bytes up to the first 0xFF, or all of them. Returns how many; `to` is [`WORD`] bytes longer than `from` and may be
+/// written to behind them.
+fn copy_until_mark(from: &[u8], to: &mut [u8]) -> usize {
+    let mut at = 0;
+    while let (Some(word), Some(place)) = (from[at..].first_chunk::<WORD>(), to[at..].first_chunk_mut::<WORD>()) {
+        *place = *word;
+        if let Some(mark) = mark_in(*word) {
+            return at + mark;
+        }
+        at += WORD;
+    }
+    let rest = first_mark(&from[at..]).unwrap_or(from.len() - at);
+    to[at..at + rest].copy_from_slice(&from[at..at + rest]);
+    at + rest
+}
+
+/// The place of the first 0xFF. Coded data has so many that looking at single words beats a search made for rare ones.
+pub(super) fn first_mark(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(word) = bytes[at..].first_chunk::<WORD>() {
+        if let Some(mark) = mark_in(*word) {
+            return Some(at + mark);
+        }
+        at += WORD;
+    }
+    bytes[at..].iter().position(|&byte| byte == 0xFF).map(|mark| at + mark)
+}
+
+#[inline]
+fn mark_in(word: [u8; WORD]) -> Option<usize> {
+    // A byte of ones is a byte of zeros turned round, and subtracting 1 from that borrows.
+    let turned = !u64::from_le_bytes(word);
+    let marks = turned.wrapping_sub(0x0101_0101_0101_0101) & !turned & 0x8080_8080_8080_8080;
+    (marks != 0).then(|| marks.trailing_zeros() as usize / 8)
+}
+
+/// Copy bytes with a zero behind every 0xFF; `to` has room for twice as many and a [`WORD`]. Returns how many were
+/// written.
+fn stuff(from: &[u8], to: &mut [u8]) -> usize {
+    let (mut at, mut written) = (0, 0);
+    while at < from.len() {
+        let clear = copy_until_mark(&from[at..], &mut to[written..]);
+        (at, written) = (at + clear, written + clear);
+        if at < from.len() {
+            to[written..written + 2].copy_from_slice(&[0xFF, 0]);
+            (at, written) = (at + 1, written + 2);
+        }
+    }
+    written
 }
 
 #[cfg(test)]

@@ -5,9 +5,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
-
-use super::huffman::HuffmanSpec;
+use super::{huffman::HuffmanSpec, scan::first_mark};
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     geometry::Size,
@@ -209,7 +207,7 @@ fn segment_body<'a>(bytes: &'a [u8], at: &mut usize) -> PhotoResult<&'a [u8]> {
 fn end_of_scan(bytes: &[u8], mut at: usize) -> PhotoResult<usize> {
     loop {
         let rest = bytes.get(at..).ok_or_else(cut_off)?;
-        at += memchr(0xFF, rest).ok_or_else(cut_off)?;
+        at += first_mark(rest).ok_or_else(cut_off)?;
         match bytes.get(at + 1) {
             None => return Err(cut_off()),
             Some(0x00 | 0xD0..=0xD7) => at += 2,
