@@ -98,9 +98,12 @@ impl Obscured {
     pub fn paint(&self, part: Rect, colours: &mut [[u8; 3]]) {
         let (left, right) = (part.x.max(self.rect.x), part.right().min(self.rect.right()));
         let (top, bottom) = (part.y.max(self.rect.y), part.bottom().min(self.rect.bottom()));
-        let width = right.saturating_sub(left) as usize;
+        if left >= right {
+            return;
+        }
+        let width = (right - left) as usize;
         for y in top..bottom {
-            let first = (y - part.y) as usize * part.width as usize + left.saturating_sub(part.x) as usize;
+            let first = (y - part.y) as usize * part.width as usize + (left - part.x) as usize;
             self.paint_row(left - self.rect.x, y - self.rect.y, &mut colours[first..first + width]);
         }
     }

@@ -80,7 +80,8 @@ impl<'a> Painter<'a> {
         planes
     }
 
-    /// The colours of an MCU. Beyond the photo's edges its outermost pixels go on, so that nothing is left there.
+    /// The colours of an MCU. Beyond the photo's edges its outermost pixels go on, so that nothing is left there. What no
+    /// region covers is black; there is none of it where regions are aligned.
     fn colours(&self, mcu: usize) -> Shown {
         let (column, row) = ((mcu % self.frame.columns) as u32, (mcu / self.frame.columns) as u32);
         let here = Rect { x: column, y: row, width: 1, height: 1 };

@@ -237,9 +237,9 @@ fn missing_codes_leave_nothing_clear_and_cost_little() {
     let noise = RgbView { size: rect.size(), rgb: (0..rect.area() * 3).map(|at| (at * at % 251) as u8).collect() };
     let region = Obscured::new(rect, Style::Blur, 4, &noise);
     photo.obscure(std::slice::from_ref(&region)).unwrap();
-    let after = spliceable(&photo.encode().unwrap());
+    let after = photo.reopen(&photo.encode().unwrap()).unwrap().unwrap();
     let shown = after.view(rect.into(), rect.size(), 0).unwrap();
-    assert_eq!(shown.rgb, photo.intended(rect, &[region]).unwrap().rgb);
+    assert!(shown.rgb == photo.intended(rect, &[region]).unwrap().rgb);
 }
 
 #[test]
@@ -289,10 +289,10 @@ fn a_thousand_regions_and_the_whole_photo() {
             .collect();
         let regions = regions(&photo, &many);
         photo.obscure(&regions).unwrap();
-        let after = spliceable(&photo.encode().unwrap());
+        let after = photo.reopen(&photo.encode().unwrap()).unwrap().unwrap();
         for region in &regions {
             let shown = after.view(region.rect.into(), region.rect.size(), 0).unwrap();
-            assert_eq!(shown.rgb, photo.intended(region.rect, &regions).unwrap().rgb);
+            assert!(shown.rgb == photo.intended(region.rect, &regions).unwrap().rgb, "{:?}", region.rect);
         }
         let mut photo = spliceable(&bytes);
         let whole = super::tests::regions(&photo, &[([0.0, 0.0, 1.0, 1.0], style)]);
