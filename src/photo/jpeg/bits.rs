@@ -76,6 +76,11 @@ impl BitWriter {
         self.bytes.len() as u64 * 8 + u64::from(self.held)
     }
 
+    /// Whether there are more bits than can be counted.
+    pub fn is_too_long(&self) -> bool {
+        self.bytes.len() > MAX_BYTES
+    }
+
     /// Append the lowest `count` bits (0 to 32).
     #[inline]
     pub fn put(&mut self, bits: u32, count: u32) {

@@ -76,6 +76,9 @@ pub(super) fn splice(
     if !splice.missing.is_empty() {
         return Err(NotSpliced::MissingCodes(Box::new(splice.missing)));
     }
+    if splice.writer.is_too_long() {
+        return Err(Damage("more coded data than can be indexed").into());
+    }
     let (starts, predictors) = (splice.starts, splice.predictors);
     let mut bytes = splice.writer.into_bytes();
     bytes.resize(bytes.len() + PADDING_BYTES, 0);

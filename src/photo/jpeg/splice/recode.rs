@@ -159,6 +159,9 @@ fn transcode(scan: &Scan, index: &Index, frame: &Frame, from: &Tables, to: &Tabl
         writer.pad();
         intervals.push(start as u32..(writer.position() / 8) as u32);
     }
+    if writer.is_too_long() {
+        return Err(Damage("more coded data than can be indexed"));
+    }
     let mut bytes = writer.into_bytes();
     bytes.resize(bytes.len() + PADDING_BYTES, 0);
     Ok((Scan { bytes, intervals }, moved))
