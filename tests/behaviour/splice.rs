@@ -212,3 +212,31 @@ fn a_baseline_photo_keeps_its_bytes_outside_the_regions() {
     }
     assert!(fs::metadata(&output).unwrap().len() <= fs::metadata(&source).unwrap().len() * 101 / 100);
 }
+
+#[test]
+fn there_is_a_fuzz_seed_for_every_code_that_opening_a_jpeg_can_end_with() {
+    use obscura::error::ErrorCode;
+    // As in fuzz/src/lib.rs.
+    let limits = obscura::photo::Limits { max_encoded_bytes: 60_000, max_pixels: 1 << 18, max_side_px: 1 << 12 };
+    let dir = tempfile::tempdir().unwrap();
+    let script = root().join("scripts/fuzz_seeds.py");
+    let status =
+        Command::new(root().join(".setup/venv/bin/python")).arg(script).arg("open_jpeg").arg(dir.path()).status();
+    assert!(status.unwrap().success());
+    let seeds = files_below(dir.path());
+    for code in [
+        ErrorCode::EmptyFile,
+        ErrorCode::EncodedTooLarge,
+        ErrorCode::UnsupportedFormat,
+        ErrorCode::UnsupportedJpeg,
+        ErrorCode::DimensionsTooLarge,
+        ErrorCode::CorruptImage,
+    ] {
+        let named: Vec<_> = seeds.iter().filter(|path| name_of(path).starts_with(code.as_str())).collect();
+        assert!(!named.is_empty(), "no seed for {code}");
+        for path in named {
+            let found = obscura::photo::open(&fs::read(path).unwrap(), &limits).err().map(|error| error.code);
+            assert_eq!(found, Some(code), "{}", path.display());
+        }
+    }
+}
