@@ -14,3 +14,5 @@ case "$target" in
 esac
 # The sanitizers need flags of the nightly compiler, which the stable one takes on this word.
 RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" -- -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=20 -max_len=65536
+echo "What the corpus reaches:"
+RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" -- -runs=0 -print_coverage=1 2>&1 | python3 scripts/fuzz_reached.py
