@@ -59,11 +59,11 @@ fn random_plan(photo: &dyn Photo, random: &mut Random) -> Vec<Obscured> {
         .collect()
 }
 
-/// The place of an upright rectangle in the stored picture, from the EXIF value in the file's name if it has one.
+/// The place of an upright rectangle in the stored picture, by the orientation that exiftool finds.
 fn stored(path: &Path, rect: Rect, upright: Size) -> [u32; 4] {
-    let name = name_of(path);
-    let orientation = name.strip_prefix("orientation_").and_then(|rest| rest.chars().next()).unwrap_or('1');
-    let orientation = obscura::photo::Orientation::from_exif(orientation.to_digit(10).unwrap() as u16);
+    let tag = Command::new("exiftool").args(["-n", "-s3", "-Orientation"]).arg(path).output().unwrap();
+    let value = String::from_utf8(tag.stdout).unwrap().trim().parse().unwrap_or(1);
+    let orientation = obscura::photo::Orientation::from_exif(value);
     let Rect { x, y, width, height } = orientation.stored_rect(upright, rect);
     [x, y, width, height]
 }
