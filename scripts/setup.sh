@@ -97,7 +97,7 @@ PYTHON
 }
 
 setup_python() {
-    [ -x .setup/venv/bin/python ] && .setup/venv/bin/python -c 'import PIL' 2>/dev/null && return
+    [ -x .setup/venv/bin/python ] && .setup/venv/bin/python -c 'import PIL, jpeglib' 2>/dev/null && return
     say "making a Python environment for drawing test pictures"
     python3 -m venv .setup/venv || { echo "  hint: sudo apt-get install -y python3-venv" >&2; exit 1; }
     .setup/venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements.txt

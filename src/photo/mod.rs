@@ -70,6 +70,11 @@ pub trait Photo: Send + Sync {
     /// pixels around it: whole coding blocks for a JPEG, `rect` itself elsewhere.
     fn align(&self, rect: Rect) -> Rect;
 
+    /// Cells of a mosaic that are whole multiples of so many pixels take the least room: the side of a coding block.
+    fn cell_step(&self) -> u32 {
+        1
+    }
+
     /// The style in which this photo can show a region that should have `style`: another one only where the format has
     /// no room for its colours.
     fn style(&self, style: Style) -> Style;
@@ -80,11 +85,26 @@ pub trait Photo: Send + Sync {
     /// `internal_error` if a region is not inside the photo.
     fn obscure(&mut self, regions: &[Obscured]) -> PhotoResult<()>;
 
+    /// What `region` (upright pixels, aligned) should show after `painted` have been painted, in order: the colours of
+    /// their cells, as far as the coding can show them. It depends on the cells, never on what the photo showed before.
+    ///
+    /// # Errors
+    /// `internal_error` if the region is not inside the photo.
+    fn intended(&self, region: Rect, painted: &[Obscured]) -> PhotoResult<RgbView>;
+
     /// Encode in the format the photo came in, with orientation and colour profile and no other metadata.
     ///
     /// # Errors
     /// `encode_failed`.
     fn encode(&self) -> PhotoResult<Vec<u8>>;
+
+    /// Open what [`Photo::encode`] returned, where there is a cheaper way than [`open`] that finds the same.
+    ///
+    /// # Errors
+    /// As [`open`].
+    fn reopen(&self, _encoded: &[u8]) -> Option<PhotoResult<Box<dyn Photo>>> {
+        None
+    }
 
     /// Whether the photo can be encoded more finely, for when coding noise alone failed verification.
     fn can_refine(&self) -> bool {
@@ -120,7 +140,7 @@ pub fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<Box<dyn Photo>> {
     limits.check_encoded(bytes.len() as u64)?;
     guarded(|| {
         let photo = match sniff(bytes)? {
-            Format::Jpeg => jpeg::open(bytes, limits)?,
+            Format::Jpeg => return jpeg::open(bytes, limits),
             Format::Png => png::open(bytes, limits)?,
             Format::Webp => webp::open(bytes, limits)?,
             Format::Bmp => bmp::open(bytes, limits)?,
@@ -129,6 +149,16 @@ pub fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<Box<dyn Photo>> {
         };
         Ok(Box::new(photo) as Box<dyn Photo>)
     })
+}
+
+/// Index the coded data of a JPEG that can be spliced and do nothing else: the least that opening one can cost, for the
+/// benches to compare with.
+///
+/// # Errors
+/// As [`open`].
+#[doc(hidden)]
+pub fn walk_coded(bytes: &[u8], limits: &Limits) -> PhotoResult<()> {
+    jpeg::walk_coded(bytes, limits)
 }
 
 /// Decoders are other people's code on hostile bytes: a panic there condemns the photo, not the process.

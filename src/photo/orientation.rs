@@ -1,6 +1,6 @@
 //! The eight ways a stored raster can be turned before it is shown upright (EXIF 2.32, tag 0x0112).
 
-use crate::geometry::{Rect, Size};
+use crate::geometry::{BoxF, Rect, Size};
 
 /// How the stored pixels become the upright picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +85,42 @@ impl Orientation {
         Rect { x: ax.min(bx), y: ay.min(by), width: ax.abs_diff(bx) + 1, height: ay.abs_diff(by) + 1 }
     }
 
+    /// An upright box in stored coordinates, fractional corners and all.
+    #[must_use]
+    pub fn stored_box(self, upright: Size, b: BoxF) -> BoxF {
+        let (width, height) = (upright.width as f32, upright.height as f32);
+        let mirror_x = BoxF { x0: width - b.x1, x1: width - b.x0, ..b };
+        let mirror_y = BoxF { y0: height - b.y1, y1: height - b.y0, ..b };
+        let both = BoxF { y0: mirror_y.y0, y1: mirror_y.y1, ..mirror_x };
+        let swap = |b: BoxF| BoxF { x0: b.y0, y0: b.x0, x1: b.y1, y1: b.x1 };
+        match self {
+            Self::Upright => b,
+            Self::MirrorHorizontal => mirror_x,
+            Self::Rotate180 => both,
+            Self::MirrorVertical => mirror_y,
+            Self::Transpose => swap(b),
+            Self::Rotate90 => swap(mirror_x),
+            Self::Transverse => swap(both),
+            Self::Rotate270 => swap(mirror_y),
+        }
+    }
+
+    /// The orientation that undoes this one: itself, but for the two quarter turns, which undo each other.
+    #[must_use]
+    pub fn inverse(self) -> Self {
+        match self {
+            Self::Rotate90 => Self::Rotate270,
+            Self::Rotate270 => Self::Rotate90,
+            other => other,
+        }
+    }
+
+    /// The upright place of a stored rectangle; `stored` is the size of the stored picture.
+    #[must_use]
+    pub fn upright_rect(self, stored: Size, rect: Rect) -> Rect {
+        self.inverse().stored_rect(stored, rect)
+    }
+
     /// Turn a stored RGB raster (`stored.width * stored.height * 3` bytes) upright.
     #[must_use]
     pub fn upright_rgb(self, stored: Size, rgb: Vec<u8>) -> Vec<u8> {
@@ -102,6 +138,17 @@ impl Orientation {
         }
         out
     }
+}
+
+/// The smallest upright rectangle around `rect` that is made of whole coding blocks of the stored picture, but for its
+/// right and bottom edges.
+pub(super) fn align_to_blocks(orientation: Orientation, stored: Size, block: Size, rect: Rect) -> Rect {
+    let inside = orientation.stored_rect(orientation.turn_size(stored), rect);
+    let down = |value: u32, step: u32| value / step * step;
+    let (x, y) = (down(inside.x, block.width), down(inside.y, block.height));
+    let right = inside.right().next_multiple_of(block.width).min(stored.width);
+    let bottom = inside.bottom().next_multiple_of(block.height).min(stored.height);
+    orientation.upright_rect(stored, Rect { x, y, width: right - x, height: bottom - y })
 }
 
 #[cfg(test)]

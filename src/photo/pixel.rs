@@ -2,7 +2,7 @@
 
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef};
 
-use super::{Orientation, Photo, RgbView, bmp, gif, jpeg, metadata, png, tiff, webp};
+use super::{Orientation, Photo, RgbView, bmp, gif, jpeg, metadata, orientation::align_to_blocks, png, tiff, webp};
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     geometry::{BoxF, Rect, Size},
@@ -113,7 +113,7 @@ impl Photo for PixelPhoto {
     }
 
     fn view(&self, crop: BoxF, out: Size, rendition: usize) -> PhotoResult<RgbView> {
-        let stored_crop = stored_box(self.orientation, self.upright_size(), crop);
+        let stored_crop = self.orientation.stored_box(self.upright_size(), crop);
         let stored_out = self.orientation.turn_size(out);
         let composite = rendition > 0;
         let scaled = if is_copy(stored_crop, stored_out) && !composite {
@@ -127,14 +127,7 @@ impl Photo for PixelPhoto {
     }
 
     fn align(&self, rect: Rect) -> Rect {
-        let upright = self.upright_size();
-        let stored = self.orientation.stored_rect(upright, rect);
-        let down = |value: u32, step: u32| value / step * step;
-        let x = down(stored.x, self.block.width);
-        let y = down(stored.y, self.block.height);
-        let right = stored.right().next_multiple_of(self.block.width).min(self.raster.size.width);
-        let bottom = stored.bottom().next_multiple_of(self.block.height).min(self.raster.size.height);
-        upright_rect(self.orientation, upright, Rect { x, y, width: right - x, height: bottom - y })
+        align_to_blocks(self.orientation, self.raster.size, self.block, rect)
     }
 
     fn style(&self, style: Style) -> Style {
@@ -167,6 +160,11 @@ impl Photo for PixelPhoto {
             }
         }
         Ok(())
+    }
+
+    /// The pixels themselves have been painted, and are not coded yet.
+    fn intended(&self, region: Rect, _painted: &[Obscured]) -> PhotoResult<RgbView> {
+        self.view(region.into(), region.size(), 0)
     }
 
     fn encode(&self) -> PhotoResult<Vec<u8>> {
@@ -210,38 +208,8 @@ fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 32768) >> 16) as u8
 }
 
-/// An upright box in stored coordinates, fractional corners and all.
-fn stored_box(orientation: Orientation, upright: Size, b: BoxF) -> BoxF {
-    let (width, height) = (upright.width as f32, upright.height as f32);
-    let mirror_x = BoxF { x0: width - b.x1, x1: width - b.x0, ..b };
-    let mirror_y = BoxF { y0: height - b.y1, y1: height - b.y0, ..b };
-    let both = BoxF { y0: mirror_y.y0, y1: mirror_y.y1, ..mirror_x };
-    let swap = |b: BoxF| BoxF { x0: b.y0, y0: b.x0, x1: b.y1, y1: b.x1 };
-    match orientation {
-        Orientation::Upright => b,
-        Orientation::MirrorHorizontal => mirror_x,
-        Orientation::Rotate180 => both,
-        Orientation::MirrorVertical => mirror_y,
-        Orientation::Transpose => swap(b),
-        Orientation::Rotate90 => swap(mirror_x),
-        Orientation::Transverse => swap(both),
-        Orientation::Rotate270 => swap(mirror_y),
-    }
-}
-
-/// The upright place of a stored rectangle.
-fn upright_rect(orientation: Orientation, upright: Size, stored: Rect) -> Rect {
-    // The inverse of an orientation is itself, but for the two quarter turns, which undo each other.
-    let inverse = match orientation {
-        Orientation::Rotate90 => Orientation::Rotate270,
-        Orientation::Rotate270 => Orientation::Rotate90,
-        other => other,
-    };
-    inverse.stored_rect(orientation.turn_size(upright), stored)
-}
-
 #[expect(clippy::float_cmp, reason = "whole pixels are exact")]
-fn is_copy(crop: BoxF, out: Size) -> bool {
+pub(super) fn is_copy(crop: BoxF, out: Size) -> bool {
     crop.x0.fract() == 0.0
         && crop.y0.fract() == 0.0
         && crop.width() == out.width as f32
@@ -256,6 +224,12 @@ fn copy(raster: &Raster, crop: BoxF) -> Vec<u8> {
         out.extend_from_slice(&raster.data[y * stride + x..y * stride + x + width]);
     }
     out
+}
+
+/// The part `crop` of a picture, scaled.
+pub(super) fn resize_rgb(picture: RgbView, crop: BoxF, out: Size) -> PhotoResult<Vec<u8>> {
+    let raster = Raster { size: picture.size, layout: Layout::Rgb, data: picture.rgb };
+    resize(&raster, crop, out, false)
 }
 
 /// Area-averaging where it shrinks, bilinear where it grows.

@@ -108,10 +108,13 @@ fn encode_verified(
     let unlimited = Limits { max_encoded_bytes: u64::MAX, ..*limits };
     loop {
         let bytes = clock.run(Stage::Encode, || photo.encode())?;
-        // Otherwise the pixels are not needed any more; verification decodes a photo of the same size.
-        let kept = photo.can_refine().then_some(photo);
+        let mut kept = Some(photo);
         let verified = clock.run(Stage::Verify, || {
-            let published = photo::open(&bytes, &unlimited).map_err(|error| error.at(Stage::Verify))?;
+            let reopened = kept.as_ref().and_then(|photo| photo.reopen(&bytes));
+            // Otherwise the pixels are not needed any more; verification decodes a photo of the same size.
+            kept = kept.take().filter(|photo| photo.can_refine());
+            let published = reopened.unwrap_or_else(|| photo::open(&bytes, &unlimited));
+            let published = published.map_err(|error| error.at(Stage::Verify))?;
             verify::verify(published.as_ref(), upright, evidence)
         });
         match (verified, kept) {
@@ -136,18 +139,16 @@ fn obscure(
     let mut originals = Vec::with_capacity(regions.len());
     for region in regions {
         let original = photo.view(region.rect.into(), region.rect.size(), 0)?;
-        obscured.push(Obscured::new(region.rect, photo.style(region.style), region.cells, &original));
+        let style = photo.style(region.style);
+        obscured.push(Obscured::in_steps(region.rect, style, region.cells, photo.cell_step(), &original));
         originals.push(original);
     }
     photo.obscure(&obscured)?;
-    obscured
-        .into_iter()
-        .zip(originals)
-        .map(|(region, original)| {
-            let intended = photo.view(region.rect.into(), region.rect.size(), 0)?;
-            Ok(verify::Evidence { region, original, intended })
-        })
-        .collect()
+    let intended: Vec<_> =
+        obscured.iter().map(|region| photo.intended(region.rect, &obscured)).collect::<PhotoResult<_>>()?;
+    let shown = originals.into_iter().zip(intended);
+    let evidence = obscured.into_iter().zip(shown);
+    Ok(evidence.map(|(region, (original, intended))| verify::Evidence { region, original, intended }).collect())
 }
 
 /// Lower-case hexadecimal SHA-256.

@@ -43,8 +43,15 @@ impl Obscured {
     /// `cells` cells.
     #[must_use]
     pub fn new(rect: Rect, style: Style, cells: u32, original: &RgbView) -> Self {
+        Self::in_steps(rect, style, cells, 1, original)
+    }
+
+    /// The same, with the cells of a mosaic no smaller than that and whole multiples of `cell_step` pixels.
+    #[must_use]
+    pub fn in_steps(rect: Rect, style: Style, cells: u32, cell_step: u32, original: &RgbView) -> Self {
         let cells = if style == Style::Solid { 1 } else { cells.max(1) };
-        let cell_px = rect.width.max(rect.height).div_ceil(cells).max(1);
+        let even = rect.width.max(rect.height).div_ceil(cells).max(1);
+        let cell_px = if style == Style::Mosaic { even.next_multiple_of(cell_step) } else { even };
         let (columns, rows) = (rect.width.div_ceil(cell_px), rect.height.div_ceil(cell_px));
         let step = if columns * rows == 1 { SOLID_QUANTISATION_STEP } else { QUANTISATION_STEP };
         let mut grid = Self { rect, style, columns, rows, cell_px, colours: Vec::new() };
@@ -73,6 +80,59 @@ impl Obscured {
         match self.style {
             Style::Solid | Style::Mosaic => self.cell(x / self.cell_px, y / self.cell_px),
             Style::Blur => self.blended(x, y),
+        }
+    }
+
+    /// The colour of a part of the photo, if it lies in the region and in a cell that is shown as it is.
+    #[must_use]
+    pub fn flat_colour(&self, part: Rect) -> Option<[u8; 3]> {
+        if self.style == Style::Blur || !self.rect.contains(part) {
+            return None;
+        }
+        let cell = |x: u32, y: u32| ((x - self.rect.x) / self.cell_px, (y - self.rect.y) / self.cell_px);
+        let first = cell(part.x, part.y);
+        (first == cell(part.right() - 1, part.bottom() - 1)).then(|| self.cell(first.0, first.1))
+    }
+
+    /// Paint a part of the photo, given row by row, where the region covers it. What it does not cover keeps its colour.
+    pub fn paint(&self, part: Rect, colours: &mut [[u8; 3]]) {
+        let (left, right) = (part.x.max(self.rect.x), part.right().min(self.rect.right()));
+        let (top, bottom) = (part.y.max(self.rect.y), part.bottom().min(self.rect.bottom()));
+        if left >= right {
+            return;
+        }
+        let width = (right - left) as usize;
+        for y in top..bottom {
+            let first = (y - part.y) as usize * part.width as usize + (left - part.x) as usize;
+            self.paint_row(left - self.rect.x, y - self.rect.y, &mut colours[first..first + width]);
+        }
+    }
+
+    /// A row of pixels from (`x`, `y`) on, counted from the region's corner.
+    fn paint_row(&self, x: u32, y: u32, row: &mut [[u8; 3]]) {
+        if self.style != Style::Blur {
+            for (x, colour) in (x..).zip(row) {
+                *colour = self.cell(x / self.cell_px, y / self.cell_px);
+            }
+            return;
+        }
+        // As in `blended`, with what a row has in common done once.
+        let unit = 2 * u64::from(self.cell_px);
+        let (top, bottom, fy) = neighbours(y, self.cell_px, self.rows);
+        let mixed = |column: u32| {
+            let (above, below) = (self.cell(column, top), self.cell(column, bottom));
+            std::array::from_fn(|channel| u64::from(above[channel]) * (unit - fy) + u64::from(below[channel]) * fy)
+        };
+        let columns: Vec<[u64; 3]> = (0..self.columns).map(mixed).collect();
+        let (half, share) = (unit * unit / 2, 1.0 / (unit * unit) as f64);
+        for (x, colour) in (x..).zip(row) {
+            let (left, right, fx) = neighbours(x, self.cell_px, self.columns);
+            let (left, right) = (&columns[left as usize], &columns[right as usize]);
+            *colour = std::array::from_fn(|channel| {
+                let sum = left[channel] * (unit - fx) + right[channel] * fx + half;
+                // A little more than the quotient, which the rounding of its factors may have taken away.
+                (sum as f64 * share + 1e-6) as u8
+            });
         }
     }
 
@@ -160,6 +220,40 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn painting_a_part_shows_the_same_colours(
+            style in styles(), w in 1u32..80, h in 1u32..80, cells in 1u32..9, px in 0u32..60, py in 0u32..60, pw in 1u32..40, ph in 1u32..40,
+        ) {
+            let rect = Rect { x: 9, y: 7, width: w, height: h };
+            let obscured = Obscured::new(rect, style, cells, &noise(rect.size()));
+            let part = Rect { x: px, y: py, width: pw, height: ph };
+            let clear = [1, 2, 3];
+            let mut painted = vec![clear; part.area() as usize];
+            obscured.paint(part, &mut painted);
+            for (at, colour) in painted.iter().enumerate() {
+                let (x, y) = (px + at as u32 % pw, py + at as u32 / pw);
+                let is_inside = rect.contains(Rect { x, y, width: 1, height: 1 });
+                let expected = if is_inside { obscured.colour_at(x - rect.x, y - rect.y) } else { clear };
+                prop_assert_eq!(*colour, expected);
+            }
+            if let Some(flat) = obscured.flat_colour(part) {
+                prop_assert!(painted.iter().all(|&colour| colour == flat));
+            }
+        }
+
+        #[test]
+        fn cells_of_whole_steps_are_not_smaller(w in 1u32..200, h in 1u32..200, cells in 1u32..9) {
+            let rect = Rect { x: 0, y: 0, width: w, height: h };
+            let (even, stepped) = (
+                Obscured::new(rect, Style::Mosaic, cells, &noise(rect.size())),
+                Obscured::in_steps(rect, Style::Mosaic, cells, 16, &noise(rect.size())),
+            );
+            prop_assert!(stepped.cell_px.is_multiple_of(16) && stepped.cell_px >= even.cell_px);
+            prop_assert!(stepped.colours.len() <= even.colours.len());
         }
     }
 

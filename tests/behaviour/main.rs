@@ -12,4 +12,5 @@ mod health;
 mod metadata;
 mod redaction;
 mod reference;
+mod splice;
 mod worker;

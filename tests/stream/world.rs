@@ -17,7 +17,7 @@ use crate::support::{
     likeness::{KnownFace, MAX_LIKENESS},
     servers::{
         kafka::Kafka,
-        kafka_client::KafkaClient,
+        kafka_client::{KafkaClient, Record},
         s3::{S3Options, S3Server, path},
         wait,
     },
@@ -241,7 +241,7 @@ prefix = "out"
     pub fn dead_letters(&self) -> Vec<Value> {
         let records = self.client.read_all(&self.dead_letters);
         // A record without payload says that another was replayed.
-        records.iter().filter(|record| !record.payload.is_empty()).map(|record| record.json()).collect()
+        records.iter().filter(|record| !record.payload.is_empty()).map(Record::json).collect()
     }
 
     pub fn wait_for_dead_letters(&self, count: usize) -> Vec<Value> {
@@ -267,10 +267,11 @@ prefix = "out"
     /// The end of every worker's log, for people.
     pub fn logs(&self) -> String {
         let mut text = String::new();
-        for path in files_below(self.dir.path()).iter().filter(|path| name_of(path).ends_with(".log")) {
+        for path in files_below(self.dir.path()).iter().filter(|path| path.extension().is_some_and(|end| end == "log"))
+        {
             let log = fs::read_to_string(path).unwrap_or_default();
             let lines: Vec<&str> = log.lines().rev().take(30).collect();
-            text += &format!("\n--- {}\n{}", name_of(path), lines.into_iter().rev().collect::<Vec<_>>().join("\n"));
+            text.extend(["\n--- ", &name_of(path), "\n", &lines.into_iter().rev().collect::<Vec<_>>().join("\n")]);
         }
         text
     }
@@ -278,7 +279,7 @@ prefix = "out"
     /// Keys of photos in the bucket `redacted`, without their receipts and dead letters.
     pub fn published(&self) -> Vec<String> {
         let keys = self.s3.keys("redacted");
-        keys.into_iter().filter(|key| !key.ends_with(".json") && !key.contains("_obscura/")).collect()
+        keys.into_iter().filter(|key| Path::new(key).extension().is_none_or(|end| end != "json")).collect()
     }
 
     /// One object, one receipt and one outcome for each of these originals; nothing else, and no face.

@@ -1,28 +1,28 @@
-//! JPEG (ITU-T T.81) by way of pixels: decoded whole, encoded again with the tables and sampling it came with.
+//! JPEG (ITU-T T.81). What is coded as nearly all uploads are, in one scan of whole MCUs, is changed in its coded form
+//! ([`splice`]): nothing but the touched MCUs is coded again. The rest goes by way of pixels ([`pixels`]).
+#![expect(clippy::inline_always, reason = "a walk is one loop over small steps; calls would double its time")]
 
+mod bits;
+mod block;
+mod colour;
+mod frame;
+mod huffman;
+mod pixels;
+mod scan;
 mod segments;
+mod splice;
+mod transform;
+mod walk;
 
-use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor};
-use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
-use zune_jpeg::JpegDecoder;
-
-use self::segments::{Segments, walk};
-use super::{
-    Format, Limits, PhotoHeader, corrupt, metadata,
-    pixel::{Layout, PixelPhoto, Raster},
+pub(super) use self::pixels::{JpegCoding, encode};
+use self::{
+    frame::Frame,
+    segments::{Segments, walk},
+    splice::SplicePhoto,
 };
-use crate::{
-    error::{ErrorCode, PhotoError, PhotoResult, Stage},
-    geometry::Size,
-};
+use super::{Format, Limits, Photo, PhotoHeader, corrupt};
+use crate::{error::PhotoResult, geometry::Size};
 
-/// Quality where a file names no usable tables (IJG scale).
-const DEFAULT_QUALITY: u8 = 90;
-/// The coarsest steps that the output is coded with, by place in zigzag order: about IJG quality 75. With coarser ones
-/// ringing inside a region would drown what verification looks for. A coarser source costs some bytes more.
-fn max_step(zigzag_index: usize) -> u16 {
-    8 + zigzag_index as u16
-}
 /// From zigzag to row order (T.81 figure 5): `ZIGZAG[k]` is the row-order place of the k-th coefficient.
 const ZIGZAG: [usize; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
@@ -30,42 +30,30 @@ const ZIGZAG: [usize; 64] = [
     47, 55, 62, 63,
 ];
 
-/// How the output is coded: as the input was, as far as that is possible.
-#[derive(Clone, Debug)]
-pub(super) struct JpegCoding {
-    pub luma_table: Option<[u16; 64]>,
-    pub chroma_table: Option<[u16; 64]>,
-    /// Luma samples for each chroma sample, across and down.
-    pub sampling: (u8, u8),
-    pub progressive: bool,
-}
-
 pub(super) fn read_header(bytes: &[u8], limits: &Limits) -> PhotoResult<PhotoHeader> {
     let segments = walk(bytes)?;
     let stored = checked_size(&segments, limits)?;
-    // Progressive files keep all coefficients (2 bytes a sample) until the last scan.
-    let bytes_per_pixel = if segments.progressive { 9 } else { 3 };
-    Ok(PhotoHeader {
-        format: Format::Jpeg,
-        upright: segments.orientation.turn_size(stored),
-        decoded_bytes: stored.pixels() * bytes_per_pixel,
-    })
+    let decoded_bytes = match Frame::to_splice(&segments)? {
+        Some(frame) => splice::memory_bytes(&frame, &segments),
+        None => stored.pixels() * pixels::bytes_per_pixel(&segments),
+    };
+    Ok(PhotoHeader { format: Format::Jpeg, upright: segments.orientation.turn_size(stored), decoded_bytes })
 }
 
-pub(super) fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<PixelPhoto> {
+pub(super) fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<Box<dyn Photo>> {
     let segments = walk(bytes)?;
     let stored = checked_size(&segments, limits)?;
-    let raster = decode(&segments, stored, limits)?;
-    let coding = coding_of(&segments);
-    let (across, down) = coding.sampling;
-    Ok(PixelPhoto {
-        raster,
-        orientation: segments.orientation,
-        // A CMYK profile says nothing about the RGB picture that is written.
-        icc: metadata::rebuild_icc(&segments.icc, segments.components.len() == 1),
-        block: Size::new(8 * u32::from(across), 8 * u32::from(down)),
-        coding: super::pixel::Coding::Jpeg(coding),
-    })
+    match Frame::to_splice(&segments)? {
+        Some(frame) => Ok(Box::new(SplicePhoto::open(bytes, &segments, frame)?)),
+        None => Ok(Box::new(pixels::open(bytes, &segments, stored, limits)?)),
+    }
+}
+
+pub(super) fn walk_coded(bytes: &[u8], limits: &Limits) -> PhotoResult<()> {
+    let segments = walk(bytes)?;
+    checked_size(&segments, limits)?;
+    let frame = Frame::to_splice(&segments)?.ok_or_else(|| corrupt("expected a JPEG that can be spliced"))?;
+    SplicePhoto::open_at(bytes, &segments, frame, 0).map(|_| ())
 }
 
 fn checked_size(segments: &Segments, limits: &Limits) -> PhotoResult<Size> {
@@ -73,139 +61,9 @@ fn checked_size(segments: &Segments, limits: &Limits) -> PhotoResult<Size> {
     limits.check_size(size)?;
     // Every 8x8 block takes at least one bit of the scans (T.81 F.1.2, G.1.2): a header that promises more is a bomb.
     let blocks = size.pixels() / 64;
-    let available_bits = segments.clean.len() as u64 * 8;
+    let available_bits = segments.kept_bytes() as u64 * 8;
     if blocks > available_bits {
         return Err(corrupt(format!("the header promises {blocks} blocks, the file has {available_bits} bits")));
     }
     Ok(size)
-}
-
-fn decode(segments: &Segments, stored: Size, limits: &Limits) -> PhotoResult<Raster> {
-    let (wanted, layout) = match segments.components.len() {
-        1 => (ColorSpace::Luma, Layout::Grey),
-        // Adobe's transform 2 is YCCK, which the decoder turns into RGB itself; plain CMYK comes out as it is stored,
-        // since only the file's Adobe marker tells whether its values are inverted.
-        4 if segments.adobe_transform != Some(2) => (ColorSpace::CMYK, Layout::Rgb),
-        _ => (ColorSpace::RGB, Layout::Rgb),
-    };
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_max_width(limits.max_side_px as usize)
-        .set_max_height(limits.max_side_px as usize)
-        .jpeg_set_out_colorspace(wanted);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&segments.clean), options);
-    let mut samples = decoder.decode().map_err(|error| corrupt(format!("the decoder says: {error:?}")))?;
-    if wanted == ColorSpace::CMYK {
-        samples = cmyk_to_rgb(&samples, segments.adobe_transform.is_some());
-    }
-    Raster::new(stored, layout, samples).ok_or_else(|| corrupt("the decoder returned another size than the header's"))
-}
-
-/// Naive conversion, as browsers do without a colour profile. Adobe stores CMYK inverted: 255 is no ink.
-fn cmyk_to_rgb(cmyk: &[u8], inverted: bool) -> Vec<u8> {
-    let ink_free = |value: u8| u16::from(if inverted { value } else { 255 - value });
-    let mut rgb = Vec::with_capacity(cmyk.len() / 4 * 3);
-    for pixel in cmyk.chunks_exact(4) {
-        let black = ink_free(pixel[3]);
-        rgb.extend(pixel[..3].iter().map(|&ink| ((ink_free(ink) * black + 127) / 255) as u8));
-    }
-    rgb
-}
-
-fn coding_of(segments: &Segments) -> JpegCoding {
-    let components = &segments.components;
-    let table = |index: usize| {
-        let component = components.get(index)?;
-        segments.tables.get(usize::from(component.table)).copied().flatten()
-    };
-    // Tables of CMYK planes do not suit YCbCr, and other samplings than N:1 chroma fall back to no subsampling.
-    let is_ycc = components.len() != 4;
-    let sampling = match components.as_slice() {
-        [luma, blue, red] if (blue.horizontal, blue.vertical, red.horizontal, red.vertical) == (1, 1, 1, 1) => {
-            SamplingFactor::from_factors(luma.horizontal, luma.vertical).map(|_| (luma.horizontal, luma.vertical))
-        }
-        _ => None,
-    };
-    JpegCoding {
-        luma_table: table(0).filter(|_| is_ycc),
-        chroma_table: table(1).filter(|_| is_ycc),
-        sampling: sampling.unwrap_or((1, 1)),
-        progressive: segments.progressive,
-    }
-}
-
-pub(super) fn encode(
-    raster: &Raster,
-    coding: &JpegCoding,
-    exif: Option<Vec<u8>>,
-    icc: Option<&[u8]>,
-) -> PhotoResult<Vec<u8>> {
-    let failed = |error: String| PhotoError::new(Stage::Encode, ErrorCode::EncodeFailed, error);
-    let side = |pixels: u32| u16::try_from(pixels).map_err(|_| failed(format!("a JPEG side of {pixels} pixels")));
-    let mut bytes = Vec::with_capacity(raster.data.len() / 6);
-    let mut encoder = Encoder::new(&mut bytes, DEFAULT_QUALITY);
-    if let (Some(luma), chroma) = (coding.luma_table, coding.chroma_table) {
-        encoder.set_quantization_tables(custom_table(&luma), custom_table(&chroma.unwrap_or(luma)));
-    }
-    if raster.layout == Layout::Rgb
-        && let Some(factor) = SamplingFactor::from_factors(coding.sampling.0, coding.sampling.1)
-    {
-        encoder.set_sampling_factor(factor);
-    }
-    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    encoder.set_progressive(coding.progressive);
-    // Progressive coding buffers all coefficients anyway; without tables of its own it grows by half.
-    encoder.set_optimized_huffman_tables(coding.progressive);
-    if let Some(exif) = exif {
-        encoder.add_exif_metadata(&exif).map_err(|error| failed(error.to_string()))?;
-    }
-    if let Some(icc) = icc {
-        encoder.add_icc_profile(icc).map_err(|error| failed(error.to_string()))?;
-    }
-    let color = if raster.layout == Layout::Grey { ColorType::Luma } else { ColorType::Rgb };
-    encoder
-        .encode(&raster.data, side(raster.size.width)?, side(raster.size.height)?, color)
-        .map_err(|error| failed(error.to_string()))?;
-    Ok(bytes)
-}
-
-/// The encoder wants row order and writes 8-bit tables.
-fn custom_table(zigzag: &[u16; 64]) -> QuantizationTableType {
-    let mut table = Box::new([1; 64]);
-    for (index, &value) in zigzag.iter().enumerate() {
-        table[ZIGZAG[index]] = value.clamp(1, max_step(index));
-    }
-    QuantizationTableType::Custom(table)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_kinds_of_cmyk_mean_the_same_colour() {
-        // No ink at all, full cyan, full black.
-        let plain = [0, 0, 0, 0, 255, 0, 0, 0, 0, 0, 0, 255];
-        let inverted: Vec<u8> = plain.iter().map(|value| 255 - value).collect();
-        let expected = [255, 255, 255, 0, 255, 255, 0, 0, 0];
-        assert_eq!(cmyk_to_rgb(&plain, false), expected);
-        assert_eq!(cmyk_to_rgb(&inverted, true), expected);
-    }
-
-    #[test]
-    fn a_photo_keeps_its_tables_and_sampling() {
-        let limits = Limits { max_encoded_bytes: 1 << 20, max_pixels: 1 << 20, max_side_px: 4096 };
-        for factor in [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_2_2, SamplingFactor::F_1_2] {
-            let mut bytes = Vec::new();
-            let mut encoder = Encoder::new(&mut bytes, 95);
-            encoder.set_sampling_factor(factor);
-            encoder.encode(&[77; 33 * 19 * 3], 33, 19, ColorType::Rgb).unwrap();
-            let before = walk(&bytes).unwrap();
-            let photo = open(&bytes, &limits).unwrap();
-            let after = walk(&super::super::Photo::encode(&photo).unwrap()).unwrap();
-            assert_eq!(before.tables, after.tables);
-            assert_eq!(before.components, after.components);
-            assert_eq!(after.stored, Some(Size::new(33, 19)));
-        }
-    }
 }

@@ -1,8 +1,11 @@
 //! The marker segments of a JPEG file (ITU-T T.81, annex B), walked without decoding anything.
 //!
-//! The walk yields what the rest needs to know about the file and a cleaned stream: only the segments that decoding
-//! needs, so that no decoder ever parses metadata, thumbnails, garbage between segments or bytes after the end.
+//! The walk yields what the rest needs to know about the file and which parts of it decoding needs, so that no decoder
+//! ever parses metadata, thumbnails, garbage between segments or bytes after the end.
 
+use std::ops::Range;
+
+use super::{huffman::HuffmanSpec, scan::first_mark};
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     geometry::Size,
@@ -16,21 +19,46 @@ const DQT: u8 = 0xDB;
 const DHT: u8 = 0xC4;
 const DRI: u8 = 0xDD;
 const DNL: u8 = 0xDC;
+const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP2: u8 = 0xE2;
 const APP14: u8 = 0xEE;
-const ICC_MARK: &[u8] = b"ICC_PROFILE\0";
-const EXIF_MARK: &[u8] = b"Exif\0\0";
+pub(super) const ICC_MARK: &[u8] = b"ICC_PROFILE\0";
+pub(super) const EXIF_MARK: &[u8] = b"Exif\0\0";
+pub(super) const JFIF_MARK: &[u8] = b"JFIF\0";
 /// Real files have at most a dozen scans; each costs a pass over the whole picture (a cheap way to burn CPU).
 const MAX_SCANS: usize = 64;
 
 /// One colour component of the frame (T.81 B.2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Component {
+    pub id: u8,
     pub horizontal: u8,
     pub vertical: u8,
     pub table: u8,
 }
+
+/// A component's part in a scan (T.81 B.2.3): the tables that its DC and AC coefficients are coded with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ScanComponent {
+    pub id: u8,
+    pub dc_table: u8,
+    pub ac_table: u8,
+}
+
+/// The header of a scan, and where its entropy-coded data is.
+#[derive(Clone, Debug)]
+pub(super) struct ScanHeader {
+    pub components: Vec<ScanComponent>,
+    /// Whether it holds whole blocks: coefficients 0 to 63 at full precision.
+    pub is_whole: bool,
+    /// MCUs between restart markers; 0 if there are none.
+    pub restart_interval: u16,
+    pub data: Range<usize>,
+}
+
+/// Version, unit and density of JFIF's header (T.871), without its thumbnail.
+pub(super) type Jfif = [u8; 7];
 
 /// What a file says about itself.
 #[derive(Clone, Debug, Default)]
@@ -38,15 +66,42 @@ pub(super) struct Segments {
     /// Stored width and height.
     pub stored: Option<Size>,
     pub components: Vec<Component>,
+    /// The marker of the frame header, which names the coding process.
+    pub process: u8,
     pub progressive: bool,
+    pub scans: usize,
+    /// Whether tables follow the first scan.
+    pub has_late_tables: bool,
+    pub first_scan: Option<ScanHeader>,
+    /// Huffman tables by identifier, as they are for the first scan.
+    pub dc_tables: [Option<HuffmanSpec>; 4],
+    pub ac_tables: [Option<HuffmanSpec>; 4],
+    pub jfif: Option<Jfif>,
     /// Transform flag of Adobe's APP14, which also says that CMYK values are inverted.
     pub adobe_transform: Option<u8>,
     pub orientation: Orientation,
     pub icc: Vec<u8>,
     /// Quantisation tables by identifier, in zigzag order as stored.
     pub tables: [Option<[u16; 64]>; 4],
+    /// The parts of the file that decoding needs, in order: its frame, tables, scans and Adobe's marker.
+    kept: Vec<Range<usize>>,
+}
+
+impl Segments {
     /// The file without anything that decoding does not need.
-    pub clean: Vec<u8>,
+    pub fn clean(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut clean = Vec::with_capacity(self.kept_bytes() + 4);
+        clean.extend([0xFF, SOI]);
+        for part in &self.kept {
+            clean.extend_from_slice(&bytes[part.clone()]);
+        }
+        clean.extend([0xFF, EOI]);
+        clean
+    }
+
+    pub fn kept_bytes(&self) -> usize {
+        self.kept.iter().map(Range::len).sum()
+    }
 }
 
 /// Walk the whole file.
@@ -55,11 +110,10 @@ pub(super) struct Segments {
 /// `unsupported_jpeg` for arithmetic, lossless, hierarchical or 12-bit coding; `corrupt_image` for a file that is cut
 /// off, has no picture or several.
 pub(super) fn walk(bytes: &[u8]) -> PhotoResult<Segments> {
-    let mut found = Segments { clean: Vec::with_capacity(bytes.len()), ..Segments::default() };
-    found.clean.extend([0xFF, SOI]);
+    let mut found = Segments::default();
     let mut icc_parts: Vec<(u8, &[u8])> = Vec::new();
     let mut seen_exif = false;
-    let mut scans = 0;
+    let mut restart_interval = 0;
     let mut at = 2;
     loop {
         let marker = next_marker(bytes, &mut at)?;
@@ -71,18 +125,24 @@ pub(super) fn walk(bytes: &[u8]) -> PhotoResult<Segments> {
         }
         let start = at - 2;
         let body = segment_body(bytes, &mut at)?;
+        found.has_late_tables |= found.scans > 0 && matches!(marker, DQT | DHT | DRI);
         match marker {
             0xC0..=0xC2 => {
                 if found.stored.is_some() {
                     return Err(corrupt("found two pictures in one JPEG stream"));
                 }
                 read_frame(body, &mut found)?;
-                found.progressive = marker == 0xC2;
+                (found.process, found.progressive) = (marker, marker == 0xC2);
             }
             0xC3 | 0xC5..=0xC7 | 0xC8..=0xCB | 0xCD..=0xCF => return Err(unsupported_process(marker)),
             0xCC => return Err(unsupported("arithmetic coding")),
             DNL => return Err(unsupported("a number of lines that follows the scan (DNL)")),
             DQT => read_tables(body, &mut found.tables)?,
+            DHT if found.scans == 0 => read_huffman(body, &mut found)?,
+            DRI => restart_interval = read_restart_interval(body)?,
+            APP0 if found.jfif.is_none() && body.starts_with(JFIF_MARK) => {
+                found.jfif = body.get(JFIF_MARK.len()..JFIF_MARK.len() + 7).and_then(|facts| facts.try_into().ok());
+            }
             APP1 if !seen_exif && body.starts_with(EXIF_MARK) => {
                 seen_exif = true;
                 found.orientation = metadata::orientation_of(&body[EXIF_MARK.len()..]);
@@ -92,25 +152,28 @@ pub(super) fn walk(bytes: &[u8]) -> PhotoResult<Segments> {
             }
             APP14 if body.starts_with(b"Adobe") && body.len() >= 12 => found.adobe_transform = Some(body[11]),
             SOS => {
-                scans += 1;
+                found.scans += 1;
                 if found.stored.is_none() {
                     return Err(corrupt("found a scan before the frame header"));
                 }
-                if scans > MAX_SCANS {
+                if found.scans > MAX_SCANS {
                     return Err(corrupt(format!("expected at most {MAX_SCANS} scans")));
                 }
-                at = end_of_scan(bytes, at)?;
+                let data = at..end_of_scan(bytes, at)?;
+                at = data.end;
+                if found.scans == 1 {
+                    found.first_scan = Some(read_scan(body, restart_interval, data)?);
+                }
             }
             _ => {}
         }
         if matches!(marker, 0xC0..=0xC2 | DQT | DHT | DRI | SOS | APP14) {
-            found.clean.extend_from_slice(&bytes[start..at]);
+            found.kept.push(start..at);
         }
     }
-    if scans == 0 {
+    if found.scans == 0 {
         return Err(corrupt("found no picture before the end marker"));
     }
-    found.clean.extend([0xFF, EOI]);
     icc_parts.sort_by_key(|(number, _)| *number);
     found.icc = icc_parts.into_iter().flat_map(|(_, part)| part.iter().copied()).collect();
     Ok(found)
@@ -144,7 +207,7 @@ fn segment_body<'a>(bytes: &'a [u8], at: &mut usize) -> PhotoResult<&'a [u8]> {
 fn end_of_scan(bytes: &[u8], mut at: usize) -> PhotoResult<usize> {
     loop {
         let rest = bytes.get(at..).ok_or_else(cut_off)?;
-        at += rest.iter().position(|&byte| byte == 0xFF).ok_or_else(cut_off)?;
+        at += first_mark(rest).ok_or_else(cut_off)?;
         match bytes.get(at + 1) {
             None => return Err(cut_off()),
             Some(0x00 | 0xD0..=0xD7) => at += 2,
@@ -174,10 +237,41 @@ fn read_frame(body: &[u8], found: &mut Segments) -> PhotoResult<()> {
         if !(1..=4).contains(&horizontal) || !(1..=4).contains(&vertical) {
             return Err(corrupt(format!("expected sampling factors from 1 to 4, found {horizontal} x {vertical}")));
         }
-        found.components.push(Component { horizontal, vertical, table: component[2] });
+        found.components.push(Component { id: component[0], horizontal, vertical, table: component[2] });
     }
     if found.components.len() != usize::from(*count) {
         return Err(cut_off());
+    }
+    Ok(())
+}
+
+fn read_scan(body: &[u8], restart_interval: u16, data: Range<usize>) -> PhotoResult<ScanHeader> {
+    let (&count, rest) = body.split_first().ok_or_else(cut_off)?;
+    let parts = rest.get(..usize::from(count) * 2).ok_or_else(cut_off)?;
+    let selection = rest.get(parts.len()..parts.len() + 3).ok_or_else(cut_off)?;
+    let components = parts
+        .chunks_exact(2)
+        .map(|part| ScanComponent { id: part[0], dc_table: part[1] >> 4, ac_table: part[1] & 15 })
+        .collect();
+    Ok(ScanHeader { components, is_whole: selection == [0, 63, 0], restart_interval, data })
+}
+
+fn read_restart_interval(body: &[u8]) -> PhotoResult<u16> {
+    let field = body.first_chunk().ok_or_else(cut_off)?;
+    Ok(u16::from_be_bytes(*field))
+}
+
+/// T.81 B.2.4.2: class and identifier, the number of codes of each length, their symbols.
+fn read_huffman(mut body: &[u8], found: &mut Segments) -> PhotoResult<()> {
+    while let [head, rest @ ..] = body {
+        let lengths: [u8; 16] = *rest.first_chunk().ok_or_else(cut_off)?;
+        let count: usize = lengths.iter().map(|&count| usize::from(count)).sum();
+        let symbols = rest.get(16..16 + count).ok_or_else(cut_off)?;
+        let tables = if head >> 4 == 0 { &mut found.dc_tables } else { &mut found.ac_tables };
+        let slot = tables.get_mut(usize::from(head & 15)).filter(|_| head >> 4 <= 1 && count <= 256);
+        *slot.ok_or_else(|| corrupt(format!("found a Huffman table {head:#04x} of {count} symbols")))? =
+            Some(HuffmanSpec { lengths, symbols: symbols.to_vec() });
+        body = &rest[16 + count..];
     }
     Ok(())
 }

@@ -1,0 +1,222 @@
+//! Walking over the MCUs of a scan (T.81 F.2.2): once over all of them to index them, afterwards over any of them.
+
+use super::{
+    bits::BitReader,
+    block::Damage,
+    colour::Plane,
+    frame::{Frame, MAX_BLOCKS, MAX_COMPONENTS, Table, Tables},
+    huffman::DecodeTable,
+    scan::Scan,
+    transform::{Dequantiser, inverse_2, inverse_4, inverse_8},
+};
+use crate::{error::PhotoResult, geometry::Rect, photo::corrupt};
+
+/// DC coefficients of the last blocks of all components.
+pub(super) type Predictors = [i16; MAX_COMPONENTS];
+
+/// Where each MCU begins and what its DC differences count from: all that reading it by itself takes.
+#[derive(Clone, Debug)]
+pub(super) struct Index {
+    /// In bits.
+    pub starts: Vec<u32>,
+    pub predictors: Vec<Predictors>,
+    /// Where the last MCU of each restart interval ends, in bits.
+    pub ends: Vec<u32>,
+}
+
+/// Bytes that an index takes for each MCU.
+pub(super) const INDEX_BYTES: usize = 4 + 2 * MAX_COMPONENTS;
+
+/// One block of an MCU: what it is coded with and where it goes.
+struct Block<'a> {
+    component: usize,
+    dc: &'a DecodeTable,
+    ac: &'a DecodeTable,
+    column: usize,
+    row: usize,
+}
+
+/// Decodes MCUs to pixels at one scale.
+pub(super) struct Decoder<'a> {
+    blocks: Vec<Block<'a>>,
+    /// Of each component.
+    dequantisers: Vec<Dequantiser>,
+    shapes: Vec<(usize, usize)>,
+}
+
+fn decode_of(table: Option<&Table>) -> &DecodeTable {
+    // `Tables::of` has filled in all that a frame's components name.
+    &table.expect("the frame's tables are there").decode
+}
+
+impl<'a> Decoder<'a> {
+    /// `scale` is the side of a decoded block in pixels, 0 to decode none.
+    pub fn new(frame: &Frame, tables: &'a Tables, scale: usize) -> Self {
+        let mut blocks = Vec::with_capacity(MAX_BLOCKS);
+        for (index, component) in frame.components.iter().enumerate() {
+            let (dc, ac) =
+                (decode_of(tables.dc[component.dc_table].as_ref()), decode_of(tables.ac[component.ac_table].as_ref()));
+            for row in 0..component.down {
+                blocks.extend((0..component.across).map(|column| Block { component: index, dc, ac, column, row }));
+            }
+        }
+        let dequantisers =
+            frame.components.iter().map(|component| Dequantiser::new(&component.quantisation, scale)).collect();
+        let shapes = frame.components.iter().map(|component| (component.across, component.down)).collect();
+        Self { blocks, dequantisers, shapes }
+    }
+
+    /// Decode the MCU that is next. `x` and `y` count the MCUs of the planes. `coefficients` are room to work in: zeros
+    /// at first, and kept from one MCU to the next.
+    #[inline(always)]
+    fn mcu<const SCALE: usize>(
+        &self,
+        reader: &mut BitReader<'_>,
+        predictors: &mut [i32; MAX_COMPONENTS],
+        planes: &mut [Plane],
+        (x, y): (usize, usize),
+        coefficients: &mut [i16; 64],
+    ) -> Result<(), Damage> {
+        for block in &self.blocks {
+            let predictor = &mut predictors[block.component];
+            if SCALE == 0 {
+                reader.block::<0>(block.dc, block.ac, predictor, coefficients)?;
+                continue;
+            }
+            let by = &self.dequantisers[block.component];
+            let plane = &mut planes[block.component];
+            let (across, down) = self.shapes[block.component];
+            let corner = ((y * down + block.row) * plane.width + x * across + block.column) * SCALE;
+            let any = match SCALE {
+                1 => reader.block::<0>(block.dc, block.ac, predictor, coefficients)?,
+                2 => reader.block::<4>(block.dc, block.ac, predictor, coefficients)?,
+                4 => reader.block::<24>(block.dc, block.ac, predictor, coefficients)?,
+                _ => reader.block::<63>(block.dc, block.ac, predictor, coefficients)?,
+            };
+            if any {
+                // What was read is set back to zeros; what lies behind is never looked at.
+                match SCALE {
+                    2 => {
+                        plane.put(corner, &inverse_2(coefficients, by));
+                        for place in [1, 8, 9] {
+                            coefficients[place] = 0;
+                        }
+                    }
+                    4 => {
+                        plane.put(corner, &inverse_4(coefficients, by));
+                        coefficients.chunks_exact_mut(8).take(4).for_each(|line| line[..4].fill(0));
+                    }
+                    _ => {
+                        plane.put(corner, &inverse_8(coefficients, by));
+                        coefficients.fill(0);
+                    }
+                }
+            } else {
+                plane.fill::<SCALE>(corner, by.flat(coefficients[0]));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Walk the whole scan: index it, and decode it to planes at `scale` pixels a block, if that is not 0. Bits behind the
+/// last MCU of an interval are set to ones, as they are padded (F.1.2.3), so that nothing hides there.
+///
+/// # Errors
+/// `corrupt_image` if the data of an interval does not hold its MCUs.
+pub(super) fn walk(scan: &mut Scan, frame: &Frame, tables: &Tables, scale: usize) -> PhotoResult<(Index, Vec<Plane>)> {
+    let mut planes = Plane::all(frame, scale, frame.columns, frame.rows);
+    let index = match scale {
+        0 => index_all::<0>(scan, frame, tables, &mut planes),
+        1 => index_all::<1>(scan, frame, tables, &mut planes),
+        2 => index_all::<2>(scan, frame, tables, &mut planes),
+        4 => index_all::<4>(scan, frame, tables, &mut planes),
+        _ => index_all::<8>(scan, frame, tables, &mut planes),
+    };
+    let index = index.map_err(|Damage(what)| corrupt(format!("found {what}")))?;
+    scan.cut(&index.ends);
+    Ok((index, planes))
+}
+
+fn index_all<const SCALE: usize>(
+    scan: &Scan,
+    frame: &Frame,
+    tables: &Tables,
+    planes: &mut [Plane],
+) -> Result<Index, Damage> {
+    let decoder = Decoder::new(frame, tables, SCALE);
+    let total = frame.mcus();
+    let mut index = Index {
+        starts: Vec::with_capacity(total),
+        predictors: Vec::with_capacity(total),
+        ends: Vec::with_capacity(scan.intervals.len()),
+    };
+    let (mut x, mut y) = (0, 0);
+    let mut coefficients = [0; 64];
+    for (number, interval) in scan.intervals.iter().enumerate() {
+        let mut reader = BitReader::at(&scan.bytes, interval.start * 8);
+        let mut predictors = [0i32; MAX_COMPONENTS];
+        let limit = u64::from(interval.end) * 8;
+        for _ in number * frame.interval..((number + 1) * frame.interval).min(total) {
+            index.starts.push(reader.position() as u32);
+            index.predictors.push(predictors.map(|predictor| predictor as i16));
+            decoder.mcu::<SCALE>(&mut reader, &mut predictors, planes, (x, y), &mut coefficients)?;
+            if reader.position() > limit {
+                return Err(Damage("less coded data than the header promises"));
+            }
+            x += 1;
+            if x == frame.columns {
+                (x, y) = (0, y + 1);
+            }
+        }
+        index.ends.push(reader.position() as u32);
+    }
+    Ok(index)
+}
+
+/// Decode some MCUs, given in columns and rows of MCUs, at `scale` pixels a block (1, 2, 4 or 8).
+///
+/// # Errors
+/// [`Damage`] if they are not what was indexed.
+pub(super) fn decode(
+    scan: &Scan,
+    index: &Index,
+    frame: &Frame,
+    tables: &Tables,
+    mcus: Rect,
+    scale: usize,
+) -> Result<Vec<Plane>, Damage> {
+    match scale {
+        1 => decode_at::<1>(scan, index, frame, tables, mcus),
+        2 => decode_at::<2>(scan, index, frame, tables, mcus),
+        4 => decode_at::<4>(scan, index, frame, tables, mcus),
+        _ => decode_at::<8>(scan, index, frame, tables, mcus),
+    }
+}
+
+fn decode_at<const SCALE: usize>(
+    scan: &Scan,
+    index: &Index,
+    frame: &Frame,
+    tables: &Tables,
+    mcus: Rect,
+) -> Result<Vec<Plane>, Damage> {
+    let decoder = Decoder::new(frame, tables, SCALE);
+    let mut planes = Plane::all(frame, SCALE, mcus.width as usize, mcus.height as usize);
+    let mut coefficients = [0; 64];
+    for y in 0..mcus.height as usize {
+        let first = (mcus.y as usize + y) * frame.columns + mcus.x as usize;
+        let mut next = first;
+        while next < first + mcus.width as usize {
+            let mut reader = BitReader::at(&scan.bytes, index.starts[next]);
+            let mut predictors = index.predictors[next].map(i32::from);
+            let interval_end = (next / frame.interval + 1) * frame.interval;
+            let end = interval_end.min(first + mcus.width as usize);
+            for mcu in next..end {
+                decoder.mcu::<SCALE>(&mut reader, &mut predictors, &mut planes, (mcu - first, y), &mut coefficients)?;
+            }
+            next = end;
+        }
+    }
+    Ok(planes)
+}
