@@ -74,7 +74,7 @@ pub fn config(routes: Vec<RouteConfig>) -> StreamConfig {
         routes,
         url_hosts: vec!["photos.example.com".into()],
         patience: Duration::from_secs(60),
-        tables: Default::default(),
+        tables: toml::Table::default(),
     }
 }
 
