@@ -138,7 +138,10 @@ impl Front {
                     tokio::time::sleep(time).await;
                 }
                 let request = Request::from_parts(parts.clone(), s3s::Body::from(bytes));
-                self.perform(request, bucket, key).await?
+                // As a whole, whoever hangs up meanwhile: `s3s-fs` writes an object and its metadata one after the other.
+                let (front, bucket, key) = (Arc::clone(&self), bucket.to_owned(), key.to_owned());
+                let performing = tokio::spawn(async move { front.perform(request, &bucket, &key).await });
+                performing.await.map_err(io::Error::other)??
             }
         };
         if fault == Some(Fault::LostAnswer) {
