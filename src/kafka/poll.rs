@@ -7,8 +7,8 @@ use std::{
 
 use rdkafka::{
     Message,
-    consumer::{CommitMode, Consumer},
-    error::KafkaError,
+    consumer::Consumer,
+    error::{KafkaError, KafkaResult},
     message::{BorrowedMessage, Headers},
     types::RDKafkaErrorCode,
 };
@@ -16,7 +16,7 @@ use rdkafka::{
 use super::{
     KafkaMessage,
     failure::{Verdict, judge},
-    rebalance::{KafkaConsumer, offset_list, partition_list},
+    rebalance::{KafkaConsumer, partition_list},
     source::Shared,
     state::{Kept, Place},
 };
@@ -26,18 +26,17 @@ use crate::error::FatalError;
 const POLL: Duration = Duration::from_millis(20);
 /// A refusal is fatal if the worker is not in the group so long after it: a broker that starts may refuse at first.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(5);
-/// A commit whose answer never came is given again.
-const COMMIT_LIMIT: Duration = Duration::from_secs(120);
+/// How soon a commit that failed is tried again.
+const COMMIT_PAUSE: Duration = Duration::from_secs(1);
 /// How often the same missing topic is told.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// Commits that were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
-    pub(super) is_under_way: bool,
-    pub(super) began_at: Option<Instant>,
+    is_under_way: bool,
     /// The last one failed.
-    pub(super) not_before: Option<Instant>,
+    not_before: Option<Instant>,
 }
 
 /// Tells the intake if the thread ends before it was asked to.
@@ -69,7 +68,7 @@ pub(super) fn run(shared: Arc<Shared>, consumer: Arc<KafkaConsumer>) {
         judge_refusal(shared);
     }
     let marks = shared.lock().to_commit();
-    consumer.context().commit_now(&consumer, &marks);
+    consumer.context().commit_now(marks);
     // Leaves the group, unless it is a static member, with a last call of `rebalance`.
     drop(consumer);
 }
@@ -96,27 +95,34 @@ fn resume(shared: &Shared, consumer: &KafkaConsumer) {
     }
 }
 
-fn commit(shared: &Shared, consumer: &KafkaConsumer) {
+fn commit(shared: &Arc<Shared>, consumer: &KafkaConsumer) {
     let mut commits = shared.commits.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = Instant::now();
-    let is_lost = commits.began_at.is_some_and(|began| now.duration_since(began) > COMMIT_LIMIT);
-    if (commits.is_under_way && !is_lost) || commits.not_before.is_some_and(|at| now < at) {
+    if commits.is_under_way || commits.not_before.is_some_and(|at| Instant::now() < at) {
         return;
     }
     let marks = shared.lock().to_commit();
-    if marks.is_empty() {
-        return;
-    }
-    let asked = consumer.store_offsets(&offset_list(&marks)).and_then(|()| {
-        commits.is_under_way = true;
-        commits.began_at = Some(now);
-        commits.not_before = None;
-        consumer.commit_consumer_state(CommitMode::Async)
-    });
-    if let Err(error) = asked {
-        commits.is_under_way = false;
-        commits.not_before = Some(now + Duration::from_secs(1));
-        tracing::warn!(%error, "offsets could not be committed; trying again");
+    let Some(committer) = consumer.context().committer.get().filter(|_| !marks.is_empty()) else { return };
+    commits.is_under_way = true;
+    drop(commits);
+    let (answer_to, told) = (Arc::clone(shared), marks.clone());
+    committer.commit(marks, Box::new(move |result| committed(&answer_to, &told, result)));
+}
+
+fn committed(shared: &Shared, marks: &[(Place, i64)], result: KafkaResult<()>) {
+    let mut commits = shared.commits.lock().unwrap_or_else(PoisonError::into_inner);
+    commits.is_under_way = false;
+    commits.not_before = None;
+    match result {
+        Ok(()) => {
+            let mut state = shared.lock();
+            for (place, next) in marks {
+                state.committed(place, *next);
+            }
+        }
+        Err(error) => {
+            commits.not_before = Some(Instant::now() + COMMIT_PAUSE);
+            tracing::warn!(%error, "offsets could not be committed; trying again");
+        }
     }
 }
 

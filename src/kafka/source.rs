@@ -16,7 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use rdkafka::consumer::Consumer;
 
 use super::{
-    KafkaMessage,
+    commit::Committer,
     connection::{buffer_bytes, consumer_config, not_created},
     poll::{self, Commits},
     rebalance::{KafkaConsumer, MemberContext},
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     config::stream::KafkaConfig,
     error::FatalError,
-    source::{LowWaterMark, Partition, Source, SourceEvent, Upload},
+    source::{LowWaterMark, Partition, Source, SourceEvent},
 };
 
 /// How long the last commit may wait for the broker.
@@ -77,11 +77,7 @@ impl KafkaSource {
     /// # Errors
     /// If a file of the configuration cannot be read, or the client does not take it. What the broker does not take is
     /// told by [`SourceEvent::Failed`].
-    pub fn start(
-        config: &KafkaConfig,
-        drain: Duration,
-        interpret: Box<dyn Fn(&KafkaMessage) -> Vec<Upload> + Send>,
-    ) -> Result<Self, FatalError> {
+    pub fn start(config: &KafkaConfig, drain: Duration, interpret: Interpret) -> Result<Self, FatalError> {
         let stats = Arc::new(KafkaStats::default());
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(buffer_bytes(config))),
@@ -97,13 +93,15 @@ impl KafkaSource {
             sasl: config.sasl.clone(),
             drain: drain.min(config.max_poll_interval / 3),
             commit_limit: MAX_LAST_COMMIT.min(config.max_poll_interval / 3),
-            consumer: OnceLock::new(),
+            committer: OnceLock::new(),
         };
         let consumer: KafkaConsumer =
             consumer_config(config)?.create_with_context(context).map_err(|error| not_created(&error))?;
         let consumer = Arc::new(consumer);
+        let no_thread = |error| FatalError::new(format!("no thread for Kafka: {error}"), "raise the limit of threads");
+        let committer = Committer::start(Arc::downgrade(&consumer)).map_err(no_thread)?;
         // Set once, here.
-        let _ = consumer.context().consumer.set(Arc::downgrade(&consumer));
+        let _ = consumer.context().committer.set(committer);
         let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|error| {
             FatalError::new(format!("the topics could not be subscribed to: {error}"), "check `kafka.topics`")
@@ -116,9 +114,7 @@ impl KafkaSource {
                 poll::run(thread_shared, consumer);
                 let _ = end.send(());
             })
-            .map_err(|error| {
-                FatalError::new(format!("no thread for the Kafka consumer: {error}"), "raise its limits")
-            })?;
+            .map_err(no_thread)?;
         Ok(Self { shared, interpret, ended: Some(ended) })
     }
 
