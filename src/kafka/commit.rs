@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{Arc, Weak, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -17,6 +17,9 @@ use rdkafka::{
 };
 
 use super::{rebalance::KafkaConsumer, state::Place};
+
+/// How long a commit waits for the group's shares to be told.
+const BETWEEN_SHARES: Duration = Duration::from_secs(2);
 
 /// Told on the committing thread.
 type Answer = Box<dyn FnOnce(KafkaResult<()>) + Send>;
@@ -74,10 +77,19 @@ impl Committer {
 fn commit(consumer: &Arc<KafkaConsumer>, marks: &[(Place, i64)]) -> KafkaResult<()> {
     // Only `store_offsets` takes next offsets; `store_offset` would add one.
     consumer.store_offsets(&offset_list(marks))?;
-    match consumer.commit_consumer_state(CommitMode::Sync) {
-        // Nothing is further than what was committed before.
-        Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => Ok(()),
-        result => result,
+    let began = Instant::now();
+    loop {
+        match consumer.commit_consumer_state(CommitMode::Sync) {
+            // Nothing is further than what was committed before.
+            Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => return Ok(()),
+            // The broker takes none in the moment between sharing out and telling the shares.
+            Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::RebalanceInProgress))
+                if began.elapsed() < BETWEEN_SHARES =>
+            {
+                thread::sleep(Duration::from_millis(50));
+            }
+            result => return result,
+        }
     }
 }
 

@@ -24,8 +24,9 @@ use crate::error::FatalError;
 
 /// How long it waits for a message before it looks after the rest.
 const POLL: Duration = Duration::from_millis(20);
-/// A refusal is fatal if the worker is not in the group so long after it: a broker that starts may refuse at first.
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(5);
+/// A refusal is fatal if so long after it nothing has come of it: a broker that starts may refuse at first. Longer than
+/// the client takes to say that it is connected.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(12);
 /// How soon a commit that failed is tried again.
 const COMMIT_PAUSE: Duration = Duration::from_secs(1);
 /// How often the same missing topic is told.
@@ -37,6 +38,15 @@ pub(super) struct Commits {
     is_under_way: bool,
     /// The last one failed.
     not_before: Option<Instant>,
+}
+
+/// The broker did not want us.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    since: Instant,
+    error: FatalError,
+    /// No connection was made; one that is made later ends it.
+    pub(super) is_unconnected: bool,
 }
 
 /// Tells the intake if the thread ends before it was asked to.
@@ -127,18 +137,17 @@ fn committed(shared: &Shared, marks: &[(Place, i64)], result: KafkaResult<()>) {
 }
 
 fn hear(shared: &Shared, error: &KafkaError, told_at: &mut Option<Instant>) {
-    let reason = shared.last_reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut reason = std::mem::take(&mut *shared.last_reason.lock().unwrap_or_else(PoisonError::into_inner));
+    if reason.is_empty() {
+        reason = error.to_string();
+    }
     match judge(error, &reason) {
         Verdict::Fatal(error) => {
             shared.lock().fail(error);
             shared.news.notify_one();
         }
-        Verdict::Refused(error) => {
-            tracing::warn!(reason, hint = error.hint, "the broker refuses");
-            let mut refused = shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            let since = refused.as_ref().map_or_else(Instant::now, |(since, _)| *since);
-            *refused = Some((since, error));
-        }
+        Verdict::NotConnected(error) => refused(shared, error, true),
+        Verdict::Refused(error) => refused(shared, error, false),
         Verdict::Passes => {
             let is_missing = matches!(
                 error.rdkafka_error_code(),
@@ -154,14 +163,21 @@ fn hear(shared: &Shared, error: &KafkaError, told_at: &mut Option<Instant>) {
     }
 }
 
+fn refused(shared: &Shared, error: FatalError, is_unconnected: bool) {
+    tracing::warn!(reason = error.message, hint = error.hint, "the broker refuses");
+    let mut refusal = shared.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+    let since = refusal.as_ref().map_or_else(Instant::now, |refusal| refusal.since);
+    *refusal = Some(Refusal { since, error, is_unconnected });
+}
+
 /// A refusal that lasts is told. While the worker is in the group it can do its work.
 fn judge_refusal(shared: &Shared) {
-    let mut refused = shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
     if shared.stats.has_joined() {
         return;
     }
-    if let Some((_, error)) = refused.take_if(|(since, _)| since.elapsed() > REFUSAL_PATIENCE) {
-        shared.lock().fail(error);
+    let mut refusal = shared.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(lasting) = refusal.take_if(|refusal| refusal.since.elapsed() > REFUSAL_PATIENCE) {
+        shared.lock().fail(lasting.error);
         shared.news.notify_one();
     }
 }

@@ -63,6 +63,11 @@ impl ClientContext for MemberContext {
             }
         }
         self.shared.stats.set_lag(state.lag(&committed));
+        drop(state);
+        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            let mut refusal = self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+            refusal.take_if(|refusal| refusal.is_unconnected);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -108,7 +113,7 @@ impl MemberContext {
         self.shared.stats.set_assigned(state.owned_count());
         drop(state);
         self.shared.stats.rebalanced(true);
-        *self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.news.notify_one();
         tracing::info!(partitions = places.len(), "partitions assigned");
     }

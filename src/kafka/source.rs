@@ -8,7 +8,7 @@
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::{Notify, oneshot};
@@ -18,7 +18,7 @@ use rdkafka::consumer::Consumer;
 use super::{
     commit::Committer,
     connection::{buffer_bytes, consumer_config, not_created},
-    poll::{self, Commits},
+    poll::{self, Commits, Refusal},
     rebalance::{KafkaConsumer, MemberContext},
     state::{Interpret, State},
     stats::KafkaStats,
@@ -44,8 +44,7 @@ pub(super) struct Shared {
     pub(super) commits: Mutex<Commits>,
     /// The client's text about its last error.
     pub(super) last_reason: Mutex<String>,
-    /// Since when the broker refuses, and why.
-    pub(super) refused: Mutex<Option<(Instant, FatalError)>>,
+    pub(super) refusal: Mutex<Option<Refusal>>,
     pub(super) stats: Arc<KafkaStats>,
 }
 
@@ -85,7 +84,7 @@ impl KafkaSource {
             released: Condvar::new(),
             commits: Mutex::default(),
             last_reason: Mutex::default(),
-            refused: Mutex::default(),
+            refusal: Mutex::default(),
             stats,
         });
         let context = MemberContext {
