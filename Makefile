@@ -48,8 +48,10 @@ judge:       ## Ask libjpeg about spliced JPEGs: DATA=dir with photos of your ow
 	@scripts/setup.sh --tests
 	OBSCURA_JUDGE_DATA="$(DATA)" cargo test --locked --release --test behaviour libjpeg -- --nocapture
 
-soak: build  ## Efficiency, memory and drain of the worker: DATA=dir with photos, COUNT=2000
-	@python3 scripts/soak.py --data "$(DATA)" --program target/release/obscura --photos "$(COUNT)"
+soak: build  ## The long tests of the worker; DATA=dir with photos also its efficiency, memory and drain, COUNT=2000
+	@scripts/setup.sh --tests
+	OBSCURA_SOAK=1 cargo test --locked --all-features --test stream -- --test-threads 1
+	@[ -z "$(DATA)" ] || python3 scripts/soak.py --data "$(DATA)" --program target/release/obscura --photos "$(COUNT)"
 
 fuzz:        ## Fuzz one parser: TARGET=open_gif SECONDS=60
 	@scripts/setup.sh --tests --fuzz

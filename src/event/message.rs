@@ -16,7 +16,7 @@ pub enum Notice {
     Ignored(Ignored),
 }
 
-/// Why a record asks for nothing. The names are labels of metrics.
+/// Why a record asks for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ignored {
     /// A store's test of its own configuration.

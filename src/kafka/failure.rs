@@ -9,7 +9,9 @@ use crate::error::FatalError;
 pub(super) enum Verdict {
     /// The client goes on by itself: a broker is out of reach, an election, a rebalance.
     Passes,
-    /// The broker does not want us. Fatal if it stays so.
+    /// No connection is made, although the broker is there. Fatal if none is made later.
+    NotConnected(FatalError),
+    /// The broker does not allow what we ask for. Fatal if that keeps us out of the group.
     Refused(FatalError),
     Fatal(FatalError),
 }
@@ -34,14 +36,16 @@ pub(super) fn judge(error: &KafkaError, reason: &str) -> Verdict {
             Verdict::Fatal(told("the Kafka client cannot go on", "check the broker's log, then start again"))
         }
         Some(Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism) => {
-            Verdict::Refused(told(
+            Verdict::NotConnected(told(
                 "the broker refuses to let this worker in",
                 "check `kafka.sasl_mechanism`, `kafka.username` and the password or token",
             ))
         }
-        Some(Code::SSL) => Verdict::Refused(told(
+        // A broker that does not like our certificate says so after the handshake, and is then only gone.
+        code if code == Some(Code::SSL) || reason.contains("SSL alert") => Verdict::NotConnected(told(
             "no TLS connection to the broker",
-            "check `kafka.ca_file`, that the broker's certificate names its host, and `kafka.cert_file` and `kafka.key_file`",
+            "check `kafka.ca_file`, that the broker's certificate names its host, and `kafka.cert_file` and \
+             `kafka.key_file`",
         )),
         Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
             Verdict::Refused(told(
@@ -96,7 +100,12 @@ mod tests {
     #[test]
     fn what_an_operator_has_to_mend_is_told() {
         let refused = judge(&KafkaError::MessageConsumption(Code::Authentication), "wrong password");
-        assert!(matches!(refused, Verdict::Refused(error) if error.message.contains("wrong password")));
+        assert!(matches!(refused, Verdict::NotConnected(error) if error.message.contains("wrong password")));
+        let gone = KafkaError::MessageConsumption(Code::BrokerTransportFailure);
+        let alert = "Receive failed: SSL routines::sslv3 alert bad certificate: SSL alert number 42";
+        assert!(matches!(judge(&gone, alert), Verdict::NotConnected(error) if error.hint.contains("cert_file")));
+        let forbidden = judge(&KafkaError::MessageConsumption(Code::GroupAuthorizationFailed), "");
+        assert!(matches!(forbidden, Verdict::Refused(_)));
         let fenced = judge(&KafkaError::MessageConsumptionFatal(Code::FencedInstanceId), "");
         assert!(matches!(fenced, Verdict::Fatal(error) if error.hint.contains("instance_id")));
         let other = judge(&KafkaError::MessageConsumptionFatal(Code::Fail), "");

@@ -1,5 +1,6 @@
 //! Everything that talks to Kafka: connection, consumer, producer, replay of dead letters.
 
+mod commit;
 mod connection;
 mod dead_letter;
 mod failure;
@@ -26,6 +27,7 @@ pub use self::{
     records::MAX_RECORDS,
     replay::{OriginalMessage, ReplayOptions, ReplayReport, replay_dead_letters},
     source::KafkaSource,
+    state::Interpret,
     stats::KafkaStats,
 };
 

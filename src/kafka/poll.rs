@@ -7,8 +7,8 @@ use std::{
 
 use rdkafka::{
     Message,
-    consumer::{CommitMode, Consumer},
-    error::KafkaError,
+    consumer::Consumer,
+    error::{KafkaError, KafkaResult},
     message::{BorrowedMessage, Headers},
     types::RDKafkaErrorCode,
 };
@@ -16,7 +16,7 @@ use rdkafka::{
 use super::{
     KafkaMessage,
     failure::{Verdict, judge},
-    rebalance::{KafkaConsumer, offset_list, partition_list},
+    rebalance::{KafkaConsumer, partition_list},
     source::Shared,
     state::{Kept, Place},
 };
@@ -24,20 +24,29 @@ use crate::error::FatalError;
 
 /// How long it waits for a message before it looks after the rest.
 const POLL: Duration = Duration::from_millis(20);
-/// A refusal is fatal if the worker is not in the group so long after it: a broker that starts may refuse at first.
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(5);
-/// A commit whose answer never came is given again.
-const COMMIT_LIMIT: Duration = Duration::from_secs(120);
+/// A refusal is fatal if so long after it nothing has come of it: a broker that starts may refuse at first. Longer than
+/// the client takes to say that it is connected.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(12);
+/// How soon a commit that failed is tried again.
+const COMMIT_PAUSE: Duration = Duration::from_secs(1);
 /// How often the same missing topic is told.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// Commits that were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
-    pub(super) is_under_way: bool,
-    pub(super) began_at: Option<Instant>,
+    is_under_way: bool,
     /// The last one failed.
-    pub(super) not_before: Option<Instant>,
+    not_before: Option<Instant>,
+}
+
+/// The broker did not want us.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    since: Instant,
+    error: FatalError,
+    /// No connection was made; one that is made later ends it.
+    pub(super) is_unconnected: bool,
 }
 
 /// Tells the intake if the thread ends before it was asked to.
@@ -69,7 +78,7 @@ pub(super) fn run(shared: Arc<Shared>, consumer: Arc<KafkaConsumer>) {
         judge_refusal(shared);
     }
     let marks = shared.lock().to_commit();
-    consumer.context().commit_now(&consumer, &marks);
+    consumer.context().commit_now(marks);
     // Leaves the group, unless it is a static member, with a last call of `rebalance`.
     drop(consumer);
 }
@@ -96,43 +105,49 @@ fn resume(shared: &Shared, consumer: &KafkaConsumer) {
     }
 }
 
-fn commit(shared: &Shared, consumer: &KafkaConsumer) {
+fn commit(shared: &Arc<Shared>, consumer: &KafkaConsumer) {
     let mut commits = shared.commits.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = Instant::now();
-    let is_lost = commits.began_at.is_some_and(|began| now.duration_since(began) > COMMIT_LIMIT);
-    if (commits.is_under_way && !is_lost) || commits.not_before.is_some_and(|at| now < at) {
+    if commits.is_under_way || commits.not_before.is_some_and(|at| Instant::now() < at) {
         return;
     }
     let marks = shared.lock().to_commit();
-    if marks.is_empty() {
-        return;
-    }
-    let asked = consumer.store_offsets(&offset_list(&marks)).and_then(|()| {
-        commits.is_under_way = true;
-        commits.began_at = Some(now);
-        commits.not_before = None;
-        consumer.commit_consumer_state(CommitMode::Async)
-    });
-    if let Err(error) = asked {
-        commits.is_under_way = false;
-        commits.not_before = Some(now + Duration::from_secs(1));
-        tracing::warn!(%error, "offsets could not be committed; trying again");
+    let Some(committer) = consumer.context().committer.get().filter(|_| !marks.is_empty()) else { return };
+    commits.is_under_way = true;
+    drop(commits);
+    let (answer_to, told) = (Arc::clone(shared), marks.clone());
+    committer.commit(marks, Box::new(move |result| committed(&answer_to, &told, result)));
+}
+
+fn committed(shared: &Shared, marks: &[(Place, i64)], result: KafkaResult<()>) {
+    let mut commits = shared.commits.lock().unwrap_or_else(PoisonError::into_inner);
+    commits.is_under_way = false;
+    commits.not_before = None;
+    match result {
+        Ok(()) => {
+            let mut state = shared.lock();
+            for (place, next) in marks {
+                state.committed(place, *next);
+            }
+        }
+        Err(error) => {
+            commits.not_before = Some(Instant::now() + COMMIT_PAUSE);
+            tracing::warn!(%error, "offsets could not be committed; trying again");
+        }
     }
 }
 
 fn hear(shared: &Shared, error: &KafkaError, told_at: &mut Option<Instant>) {
-    let reason = shared.last_reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut reason = std::mem::take(&mut *shared.last_reason.lock().unwrap_or_else(PoisonError::into_inner));
+    if reason.is_empty() {
+        reason = error.to_string();
+    }
     match judge(error, &reason) {
         Verdict::Fatal(error) => {
             shared.lock().fail(error);
             shared.news.notify_one();
         }
-        Verdict::Refused(error) => {
-            tracing::warn!(reason, hint = error.hint, "the broker refuses");
-            let mut refused = shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            let since = refused.as_ref().map_or_else(Instant::now, |(since, _)| *since);
-            *refused = Some((since, error));
-        }
+        Verdict::NotConnected(error) => refused(shared, error, true),
+        Verdict::Refused(error) => refused(shared, error, false),
         Verdict::Passes => {
             let is_missing = matches!(
                 error.rdkafka_error_code(),
@@ -148,14 +163,21 @@ fn hear(shared: &Shared, error: &KafkaError, told_at: &mut Option<Instant>) {
     }
 }
 
+fn refused(shared: &Shared, error: FatalError, is_unconnected: bool) {
+    tracing::warn!(reason = error.message, hint = error.hint, "the broker refuses");
+    let mut refusal = shared.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+    let since = refusal.as_ref().map_or_else(Instant::now, |refusal| refusal.since);
+    *refusal = Some(Refusal { since, error, is_unconnected });
+}
+
 /// A refusal that lasts is told. While the worker is in the group it can do its work.
 fn judge_refusal(shared: &Shared) {
-    let mut refused = shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
     if shared.stats.has_joined() {
         return;
     }
-    if let Some((_, error)) = refused.take_if(|(since, _)| since.elapsed() > REFUSAL_PATIENCE) {
-        shared.lock().fail(error);
+    let mut refusal = shared.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(lasting) = refusal.take_if(|refusal| refusal.since.elapsed() > REFUSAL_PATIENCE) {
+        shared.lock().fail(lasting.error);
         shared.news.notify_one();
     }
 }

@@ -159,6 +159,31 @@ impl Producer {
         }
     }
 
+    /// See that a topic is there, if a broker answers.
+    ///
+    /// # Errors
+    /// If the broker says that there is none, or that this worker may not know of it.
+    pub async fn check_topic(&self, topic: &str) -> Result<(), FatalError> {
+        let client = Arc::clone(&self.client.lock().unwrap_or_else(PoisonError::into_inner));
+        let name = topic.to_owned();
+        let asking = move || {
+            let metadata = client.client().fetch_metadata(Some(&name), ANSWER_LIMIT).ok()?;
+            metadata.topics().iter().find(|found| found.name() == name)?.error().map(RDKafkaErrorCode::from)
+        };
+        match tokio::task::spawn_blocking(asking).await.ok().flatten() {
+            Some(
+                problem @ (RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::InvalidTopic),
+            ) => Err(FatalError::new(
+                format!("expected the topic `{topic}`, found none that this worker may use: {problem}"),
+                "create it, or allow this worker to write there; see `kafka.outcome_topic`, `kafka.dead_letter_topic`",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a broker answers now.
     pub async fn is_reachable(&self) -> bool {
         let client = Arc::clone(&self.client.lock().unwrap_or_else(PoisonError::into_inner));
@@ -208,7 +233,7 @@ mod tests {
     use rdkafka::{mocking::MockCluster, types::RDKafkaApiKey, types::RDKafkaRespErr as E};
 
     use super::*;
-    use crate::kafka::testing::{config, messages};
+    use crate::kafka::testing::{DEADLINE, config, messages};
 
     #[tokio::test]
     async fn a_message_is_sent_when_it_is_acknowledged() {
@@ -237,7 +262,12 @@ mod tests {
         mock.request_errors(RDKafkaApiKey::Produce, &[E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
         let error = producer.send("out", None, &[], b"x").await.unwrap_err();
         assert!(!error.transient && error.detail.contains("may not write"), "{error}");
-        producer.send("out", None, &[], b"y").await.unwrap();
+        // The client asks again for itself whether it may.
+        let began = std::time::Instant::now();
+        while let Err(error) = producer.send("out", None, &[], b"y").await {
+            assert!(began.elapsed() < DEADLINE, "{error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     #[tokio::test]

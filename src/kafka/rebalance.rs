@@ -8,25 +8,21 @@
 use std::{
     collections::HashMap,
     error::Error,
-    sync::{Arc, OnceLock, Weak, mpsc},
-    thread,
+    sync::{Arc, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientContext, Offset, Statistics, TopicPartitionList,
+    ClientContext, Statistics, TopicPartitionList,
     client::OAuthToken,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol},
-    error::{KafkaError, KafkaResult},
+    consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
+    error::KafkaError,
     types::{RDKafkaErrorCode, RDKafkaRespErr},
 };
 
-use super::{connection, source::Shared, state::Place};
+use super::{commit::Committer, connection, source::Shared, state::Place};
 use crate::config::stream::SaslConfig;
-
-/// How soon a commit that failed is tried again.
-const COMMIT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The consumer, called back by the client.
 pub(super) type KafkaConsumer = BaseConsumer<MemberContext>;
@@ -39,8 +35,8 @@ pub(super) struct MemberContext {
     pub(super) drain: Duration,
     /// For how long the last commit before letting go may take.
     pub(super) commit_limit: Duration,
-    /// The consumer that this belongs to.
-    pub(super) consumer: OnceLock<Weak<KafkaConsumer>>,
+    /// Set before the first poll.
+    pub(super) committer: OnceLock<Committer>,
 }
 
 impl ClientContext for MemberContext {
@@ -67,13 +63,18 @@ impl ClientContext for MemberContext {
             }
         }
         self.shared.stats.set_lag(state.lag(&committed));
+        drop(state);
+        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            let mut refusal = self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+            refusal.take_if(|refusal| refusal.is_unconnected);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         if matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::PartitionEOF)) {
             return;
         }
-        reason.clone_into(&mut self.shared.last_reason.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        reason.clone_into(&mut self.shared.last_reason.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
@@ -100,29 +101,6 @@ impl ConsumerContext for MemberContext {
         }
     }
 
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let mut commits = self.shared.commits.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        commits.is_under_way = false;
-        let mut failure = match result {
-            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => None,
-            Err(error) => Some(error),
-        };
-        let mut state = self.shared.lock();
-        for element in offsets.elements() {
-            match (element.error(), element.offset()) {
-                (Ok(()), Offset::Offset(offset)) if failure.is_none() => {
-                    state.committed(&(element.topic().to_owned(), element.partition()), offset);
-                }
-                (Err(error), _) => failure = failure.or(Some(error)),
-                _ => {}
-            }
-        }
-        if let Some(error) = failure {
-            commits.not_before = Some(Instant::now() + COMMIT_PAUSE);
-            tracing::warn!(%error, "offsets could not be committed; trying again");
-        }
-    }
-
     fn main_queue_min_poll_interval(&self) -> rdkafka::util::Timeout {
         Duration::from_millis(100).into()
     }
@@ -135,7 +113,7 @@ impl MemberContext {
         self.shared.stats.set_assigned(state.owned_count());
         drop(state);
         self.shared.stats.rebalanced(true);
-        *self.shared.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        *self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.news.notify_one();
         tracing::info!(partitions = places.len(), "partitions assigned");
     }
@@ -147,7 +125,7 @@ impl MemberContext {
             tracing::warn!(partitions = places.len(), "partitions lost; others do what was in work");
             paused
         } else {
-            self.let_go(consumer, places)
+            self.let_go(places)
         };
         // A pause would outlive the assignment.
         if let Err(error) = consumer.resume(&partition_list(&paused)) {
@@ -157,8 +135,14 @@ impl MemberContext {
         self.shared.news.notify_one();
     }
 
+    pub(super) fn commit_now(&self, marks: Vec<(Place, i64)>) {
+        if let Some(committer) = self.committer.get() {
+            committer.commit_and_wait(marks, self.commit_limit);
+        }
+    }
+
     /// Returns what was paused.
-    fn let_go(&self, consumer: &KafkaConsumer, places: &[Place]) -> Vec<Place> {
+    fn let_go(&self, places: &[Place]) -> Vec<Place> {
         let deadline = Instant::now() + self.drain;
         let mut state = self.shared.lock();
         // Once the intake has closed, everything that is done was told.
@@ -174,35 +158,9 @@ impl MemberContext {
         }
         let marks = state.end_revoked(places);
         drop(state);
-        self.commit_now(consumer, &marks);
-        tracing::info!(partitions = places.len(), committed = marks.len(), "partitions revoked");
+        tracing::info!(partitions = places.len(), marks = marks.len(), "partitions revoked");
+        self.commit_now(marks);
         paused
-    }
-
-    /// Commit, and wait for the broker's answer, but not for ever.
-    pub(super) fn commit_now(&self, consumer: &KafkaConsumer, marks: &[(Place, i64)]) {
-        if marks.is_empty() {
-            return;
-        }
-        if let Err(error) = consumer.store_offsets(&offset_list(marks)) {
-            tracing::warn!(%error, "the last offsets could not be stored; what they cover is done again");
-            return;
-        }
-        let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else { return };
-        let (sender, answer) = mpsc::channel();
-        // The client's own wait has no limit while the broker is out of reach.
-        let waiting = thread::Builder::new().name("kafka-commit".to_owned()).spawn(move || {
-            let result = consumer.commit_consumer_state(CommitMode::Sync);
-            drop(consumer);
-            let _ = sender.send(result);
-        });
-        let problem = match waiting.map(|_| answer.recv_timeout(self.commit_limit)) {
-            Ok(Ok(Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)))) => return,
-            Ok(Ok(Err(error))) => error.to_string(),
-            Ok(Err(_)) => "no answer in time".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        tracing::warn!(problem, "the last offsets could not be committed; what they cover is done again");
     }
 }
 
@@ -210,16 +168,6 @@ pub(super) fn partition_list(places: &[Place]) -> TopicPartitionList {
     let mut list = TopicPartitionList::new();
     for (topic, partition) in places {
         list.add_partition(topic, *partition);
-    }
-    list
-}
-
-/// Next offsets, as `store_offsets` wants them: `store_offset` would add one.
-pub(super) fn offset_list(marks: &[(Place, i64)]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::new();
-    for ((topic, partition), next) in marks {
-        // Fails only for offsets below -2000.
-        let _ = list.add_partition_offset(topic, *partition, Offset::Offset(*next));
     }
     list
 }

@@ -192,7 +192,7 @@ impl Reader {
         let partitions = loop {
             let refusal = match consumer.poll(Duration::from_millis(50)) {
                 Some(Err(error)) => match judge(&error, &error.to_string()) {
-                    Verdict::Fatal(error) | Verdict::Refused(error) => Some(error),
+                    Verdict::Fatal(error) | Verdict::NotConnected(error) | Verdict::Refused(error) => Some(error),
                     Verdict::Passes => None,
                 },
                 _ => None,
@@ -320,7 +320,9 @@ impl Reader {
                     open.remove(&partition);
                 }
                 Some(Err(error)) => {
-                    if let Verdict::Fatal(error) | Verdict::Refused(error) = judge(&error, &error.to_string()) {
+                    if let Verdict::Fatal(error) | Verdict::NotConnected(error) | Verdict::Refused(error) =
+                        judge(&error, &error.to_string())
+                    {
                         return Err(error);
                     }
                 }

@@ -8,7 +8,7 @@
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::{Notify, oneshot};
@@ -16,8 +16,9 @@ use tokio::sync::{Notify, oneshot};
 use rdkafka::consumer::Consumer;
 
 use super::{
+    commit::Committer,
     connection::{buffer_bytes, consumer_config, not_created},
-    poll::{self, Commits},
+    poll::{self, Commits, Refusal},
     rebalance::{KafkaConsumer, MemberContext},
     state::{Interpret, State},
     stats::KafkaStats,
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     config::stream::KafkaConfig,
     error::FatalError,
-    source::{LowWaterMark, Partition, Source, SourceEvent},
+    source::{LowWaterMark, Membership, Partition, Source, SourceEvent},
 };
 
 /// How long the last commit may wait for the broker.
@@ -43,8 +44,7 @@ pub(super) struct Shared {
     pub(super) commits: Mutex<Commits>,
     /// The client's text about its last error.
     pub(super) last_reason: Mutex<String>,
-    /// Since when the broker refuses, and why.
-    pub(super) refused: Mutex<Option<(Instant, FatalError)>>,
+    pub(super) refusal: Mutex<Option<Refusal>>,
     pub(super) stats: Arc<KafkaStats>,
 }
 
@@ -84,7 +84,7 @@ impl KafkaSource {
             released: Condvar::new(),
             commits: Mutex::default(),
             last_reason: Mutex::default(),
-            refused: Mutex::default(),
+            refusal: Mutex::default(),
             stats,
         });
         let context = MemberContext {
@@ -92,13 +92,15 @@ impl KafkaSource {
             sasl: config.sasl.clone(),
             drain: drain.min(config.max_poll_interval / 3),
             commit_limit: MAX_LAST_COMMIT.min(config.max_poll_interval / 3),
-            consumer: OnceLock::new(),
+            committer: OnceLock::new(),
         };
         let consumer: KafkaConsumer =
             consumer_config(config)?.create_with_context(context).map_err(|error| not_created(&error))?;
         let consumer = Arc::new(consumer);
+        let no_thread = |error| FatalError::new(format!("no thread for Kafka: {error}"), "raise the limit of threads");
+        let committer = Committer::start(Arc::downgrade(&consumer)).map_err(no_thread)?;
         // Set once, here.
-        let _ = consumer.context().consumer.set(Arc::downgrade(&consumer));
+        let _ = consumer.context().committer.set(committer);
         let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|error| {
             FatalError::new(format!("the topics could not be subscribed to: {error}"), "check `kafka.topics`")
@@ -111,9 +113,7 @@ impl KafkaSource {
                 poll::run(thread_shared, consumer);
                 let _ = end.send(());
             })
-            .map_err(|error| {
-                FatalError::new(format!("no thread for the Kafka consumer: {error}"), "raise its limits")
-            })?;
+            .map_err(no_thread)?;
         Ok(Self { shared, interpret, ended: Some(ended) })
     }
 
@@ -142,6 +142,12 @@ impl KafkaSource {
 }
 
 impl Source for KafkaSource {
+    fn membership(&self) -> Option<Membership> {
+        let stats = self.stats();
+        let (rebalances, partitions) = (stats.rebalances_total(), stats.assigned_partitions());
+        Some(Membership { rebalances, partitions, lag: stats.consumer_lag() })
+    }
+
     async fn next(&mut self, wants_uploads: bool) -> SourceEvent {
         loop {
             // What is taken is returned at once: there is no place where it could be dropped.

@@ -26,7 +26,7 @@ const OVERHEAD_BYTES: u64 = 256;
 pub(super) type Place = (String, i32);
 
 /// Turns a message into its uploads.
-pub(super) type Interpret = Box<dyn Fn(&KafkaMessage) -> Vec<Upload> + Send>;
+pub type Interpret = Box<dyn Fn(&KafkaMessage) -> Vec<Upload> + Send>;
 
 /// What became of a message that was given to its partition's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +94,8 @@ impl Owned {
     }
 
     fn has_something(&self) -> bool {
-        let has_some = !self.records.is_empty() || !self.waiting.is_empty();
-        has_some && self.is_told && !self.is_held && !self.is_awaited
+        let has_any = !self.records.is_empty() || !self.waiting.is_empty();
+        has_any && self.is_told && !self.is_held && !self.is_awaited
     }
 
     fn want(&mut self, mark: LowWaterMark) {

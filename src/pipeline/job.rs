@@ -103,6 +103,13 @@ impl Workshop {
         Errand::new(self, upload).failed(self, error, None).await
     }
 
+    /// What could not even be recorded comes again, but not at once: whoever refuses the record had better be left alone.
+    pub(super) async fn pause(&self) {
+        if !self.turns.is_closed() {
+            tokio::time::sleep(self.retry.longest_pause).await;
+        }
+    }
+
     async fn lead(
         &self,
         upload: &Arc<Upload>,

@@ -179,6 +179,17 @@ pub enum SourceEvent {
     Failed(FatalError),
 }
 
+/// A member's place in its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// How often partitions were shared out anew.
+    pub rebalances: u64,
+    /// How many are its own.
+    pub partitions: u64,
+    /// Messages of its partitions behind which its commits are.
+    pub lag: u64,
+}
+
 /// Yields uploads and remembers what is done.
 pub trait Source: Send {
     /// Wait for what comes next: without `wants_uploads` only for what concerns partitions. Nothing is lost if the future
@@ -211,6 +222,11 @@ pub trait Source: Send {
 
     /// How many uploads are known to wait before they are delivered.
     fn backlog(&self) -> u64;
+
+    /// Its place in a consumer group, if it is in one.
+    fn membership(&self) -> Option<Membership> {
+        None
+    }
 
     /// Whether it is known which partitions are its own, be it none.
     fn has_joined(&self) -> bool {

@@ -84,6 +84,8 @@ pub struct Metrics {
     mark_age_seconds: Gauge,
     lag: IntGauge,
     abandoned: IntCounter,
+    rebalances: IntCounter,
+    assigned: IntGauge,
     store_down: IntGauge,
     megapixels: Counter,
     bytes: IntCounterVec,
@@ -182,7 +184,11 @@ impl Metrics {
                 &["stage", "code"],
             ),
             retries: define.counters("obscura_retries_total", "Attempts after a failed one.", &["stage"]),
-            dead_letters: define.counters("obscura_dead_letters_total", "Photos put in quarantine.", &["code"]),
+            dead_letters: define.counters(
+                "obscura_dead_letters_total",
+                "Photos that were given up: put in quarantine, or told in the dead-letter topic.",
+                &["code"],
+            ),
             in_flight: define.int_gauge(
                 "obscura_partition_in_flight",
                 "Deliveries from the low-water mark on, done or not, of all partitions.",
@@ -191,11 +197,19 @@ impl Metrics {
                 "obscura_low_water_mark_age_seconds",
                 "How long the slowest low-water mark has not moved while work was in flight. The one to page on.",
             ),
-            lag: define.int_gauge("obscura_consumer_lag", "Uploads known to wait before they are delivered."),
+            lag: define.int_gauge(
+                "obscura_consumer_lag",
+                "Uploads that wait: of a folder those that are known, of Kafka what is not committed yet.",
+            ),
             abandoned: define
                 .counter("obscura_abandoned_total", "Deliveries given up after being dropped three times."),
-            store_down: define
-                .int_gauge("obscura_store_down", "1 while the store is out of reach and intake is paused."),
+            rebalances: define
+                .counter("obscura_rebalances_total", "How often the group shared its partitions out anew."),
+            assigned: define.int_gauge("obscura_assigned_partitions", "Partitions that are this worker's."),
+            store_down: define.int_gauge(
+                "obscura_store_down",
+                "1 while a store or the broker is out of reach, and what needs it waits.",
+            ),
             megapixels: define.add(Counter::new("obscura_megapixels_total", "Megapixels of published photos.")),
             bytes: define.counters("obscura_bytes_total", "Bytes of photos read and published.", &["direction"]),
             build: define.add(GaugeVec::new(Opts::new("obscura_build_info", "Always 1."), &["version"])),
@@ -293,6 +307,11 @@ impl Metrics {
 
     pub fn abandoned(&self) {
         self.abandoned.inc();
+    }
+
+    pub fn set_membership(&self, rebalances: u64, partitions: u64) {
+        self.rebalances.inc_by(rebalances.saturating_sub(self.rebalances.get()));
+        self.assigned.set(partitions as i64);
     }
 
     pub fn set_store_down(&self, down: bool) {

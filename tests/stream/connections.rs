@@ -194,3 +194,62 @@ async fn messages_of_a_transaction_that_was_given_up_do_not_come() {
     assert_eq!(next(&mut source).await.unwrap(), "kept");
     source.close().await;
 }
+
+/// Both give back what is done, committed, and the other goes on from there: under `range` everything, cooperatively what
+/// moves.
+async fn hands_over(assignment: Assignment) {
+    let kafka = Kafka::shared();
+    let topic = kafka.topic("hand-over", 2);
+    let config = KafkaConfig { assignment, ..config(kafka.bootstrap(), &topic) };
+    let client = kafka.client();
+    for partition in 0..2 {
+        for number in 0..3 {
+            client.send(&topic, Some(partition), None, &[], format!("{partition}:{number}").as_bytes());
+        }
+    }
+    let mut old = start(&config);
+    let mut delivered = 0;
+    while delivered < 6 {
+        if let SourceEvent::Delivered(_) = old.next(true).await {
+            delivered += 1;
+        }
+    }
+    let mut new = start(&config);
+    let mut came = None;
+    let deadline = tokio::time::sleep(PATIENCE);
+    tokio::pin!(deadline);
+    while came.is_none() {
+        tokio::select! {
+            event = old.next(false) => match event {
+                // The first message of each is done, and was not committed before.
+                SourceEvent::Revoked(partition) => {
+                    old.release(partition, Some(LowWaterMark { partition, next: NextOffset(1 << 16) }));
+                }
+                SourceEvent::Assigned(_) => {}
+                other => panic!("{other:?}"),
+            },
+            event = new.next(true) => if let SourceEvent::Delivered(delivered) = event {
+                came = Some(delivered.upload.relative.to_string_lossy().into_owned());
+            },
+            () = &mut deadline => panic!("nothing was handed over"),
+        }
+    }
+    let came = came.unwrap();
+    assert!(came.ends_with(":1"), "{came}");
+    let moved: usize = came[..1].parse().unwrap();
+    let committed = client.committed(&config.group, &topic);
+    assert_eq!(committed[moved], Some(1));
+    assert_eq!(committed[1 - moved], (assignment == Assignment::Range).then_some(1));
+    new.close().await;
+    old.close().await;
+}
+
+#[tokio::test]
+async fn partitions_are_handed_over_cooperatively() {
+    hands_over(Assignment::CooperativeSticky).await;
+}
+
+#[tokio::test]
+async fn partitions_are_handed_over_by_range() {
+    hands_over(Assignment::Range).await;
+}

@@ -46,11 +46,16 @@ impl StoredMessage {
             offset: message.offset,
             record: event.record,
             timestamp_ms: message.timestamp_ms,
-            key: message.key.as_ref().map(|key| BASE64_STANDARD.encode(key)),
+            key: message.key.as_deref().map(|key| BASE64_STANDARD.encode(without_secrets(key))),
             headers: headers.map(|(name, value)| (name, BASE64_STANDARD.encode(value))).collect(),
             payload: BASE64_STANDARD.encode(redact_urls(&message.payload)),
         }
     }
+}
+
+/// A key may be a signed URL as well as a header may.
+fn without_secrets(key: &[u8]) -> Vec<u8> {
+    if std::str::from_utf8(key).is_ok() { redact_urls(key) } else { key.to_vec() }
 }
 
 /// The message of a dead letter, as it was but for the secrets of its URLs; none if it is not kept any more. Of its
@@ -119,5 +124,18 @@ impl EventErrand {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_signature_is_kept_in_a_key() {
+        let kept = without_secrets(b"https://photos.example.com/a.jpg?X-Amz-Signature=0123abcd");
+        assert!(!String::from_utf8_lossy(&kept).contains("0123abcd"));
+        assert_eq!(without_secrets(b"street/a photo.jpg"), b"street/a photo.jpg");
+        assert_eq!(without_secrets(&[0xFF, 0, 7]), [0xFF, 0, 7]);
     }
 }

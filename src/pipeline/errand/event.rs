@@ -24,6 +24,8 @@ pub(in crate::pipeline) struct EventErrand {
     pub(super) upload: Arc<Upload>,
     /// Once its version is known.
     pinned: Option<Pinned>,
+    /// Exactly what was fetched, for a photo of which the event told no version.
+    fetched: Option<SourcePhoto>,
 }
 
 /// One version of one photo, and where its result goes.
@@ -35,7 +37,7 @@ pub(super) struct Pinned {
 
 impl EventErrand {
     pub(super) fn new(places: Arc<StreamPlaces>, upload: Arc<Upload>) -> Self {
-        Self { places, upload, pinned: None }
+        Self { places, upload, pinned: None, fetched: None }
     }
 
     pub(super) fn event(&self) -> PhotoResult<&EventUpload> {
@@ -105,9 +107,11 @@ impl EventErrand {
             }
             (None, Location::Object { .. }) => return Err(defect("expected a store, found none")),
         };
-        if let Some(pinned) = &mut self.pinned {
-            // From now on exactly what was fetched: only that may be removed later.
-            pinned.source = fetched.pin(&source);
+        // From now on exactly what was fetched: only that may be removed later.
+        let exact = fetched.pin(&source);
+        match &mut self.pinned {
+            Some(pinned) => pinned.source = exact,
+            None => self.fetched = Some(exact),
         }
         Ok(fetched.bytes)
     }
@@ -117,8 +121,9 @@ impl EventErrand {
         if self.pinned.is_some() {
             return Ok(false);
         }
-        let source = self.request()?.source.clone();
-        self.pin(shop, source, &Revision::Content(fetched.sha256.clone())).await
+        let source = self.fetched.take().ok_or_else(|| defect("expected what was fetched, found nothing"))?;
+        let revision = Revision::named_in(&source).unwrap_or_else(|| Revision::Content(fetched.sha256.clone()));
+        self.pin(shop, source, &revision).await
     }
 
     /// Settle the names that belong to this revision, and look whether its result is there.

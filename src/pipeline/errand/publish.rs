@@ -96,13 +96,13 @@ impl EventErrand {
             Originals::Keep => return Ok(()),
             Originals::Delete => {
                 let removing = || source.delete_original(&pinned.source);
-                shop.attempts(Stage::Publish, Some((breaker, 1)), removing).await?
+                shop.attempts(Stage::Publish, Some((breaker, 0)), removing).await?
             }
             Originals::Move { vault, prefix } => {
                 let (vault, _) = self.places.store(vault)?;
                 let key = pinned.output.original_key(prefix);
                 let moving = || source.move_original(&pinned.source, vault, &key, shop.limits.max_encoded_bytes);
-                shop.attempts(Stage::Publish, Some((breaker, 1)), moving).await?
+                shop.attempts(Stage::Publish, Some((breaker, 0)), moving).await?
             }
         };
         match removal {

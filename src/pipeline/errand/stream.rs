@@ -43,6 +43,11 @@ impl StreamPlaces {
         }
         fit(&stores, &stream.region_store)?.check_destination().await?;
         let producer = Producer::start(&stream.kafka)?;
+        let forwarding = stream.forward_topics.values();
+        let told = stream.kafka.outcome_topic.iter().chain([&stream.kafka.dead_letter_topic]);
+        for topic in told.chain(forwarding) {
+            producer.check_topic(topic).await?;
+        }
         let probing = producer.clone();
         let probe = move |_| {
             let producer = probing.clone();

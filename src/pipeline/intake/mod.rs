@@ -255,6 +255,8 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
             // Without its record a failed photo would be lost; dropped, it comes again.
             if is_recorded && !matches!(outcome.result, Ok(Done::NotStarted)) {
                 guard.resolve(outcome);
+            } else if !is_recorded {
+                shop.pause().await;
             }
         });
     }
@@ -269,6 +271,8 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
             if record_problem.is_none() || end_without_record {
                 let elapsed = Duration::ZERO;
                 guard.resolve(Outcome { upload, elapsed, result: Err(error), record_problem });
+            } else {
+                shop.pause().await;
             }
         });
     }
@@ -366,7 +370,12 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
         }
         let age = self.tracker.oldest_mark_age(now).unwrap_or_default();
         self.shop.metrics.set_store_down(store_down);
-        self.shop.metrics.set_progress(self.tracker.in_flight(), age, self.source.backlog());
+        let membership = self.source.membership();
+        let lag = membership.map_or_else(|| self.source.backlog(), |membership| membership.lag);
+        self.shop.metrics.set_progress(self.tracker.in_flight(), age, lag);
+        if let Some(membership) = membership {
+            self.shop.metrics.set_membership(membership.rebalances, membership.partitions);
+        }
         self.vitals.set_joined(self.source.has_joined());
         self.vitals.beat(age > self.options.stall);
     }
