@@ -142,6 +142,10 @@ impl KafkaSource {
 }
 
 impl Source for KafkaSource {
+    fn has_joined(&self) -> bool {
+        self.shared.stats.has_joined()
+    }
+
     fn membership(&self) -> Option<Membership> {
         let stats = self.stats();
         let (rebalances, partitions) = (stats.rebalances_total(), stats.assigned_partitions());

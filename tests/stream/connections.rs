@@ -24,7 +24,7 @@ fn broker() -> &'static Kafka {
     BROKER.get_or_init(|| Kafka::start(KafkaOptions { tls: true, sasl: true, client_auth: true }))
 }
 
-fn config(brokers: impl Into<String>, topic: &str) -> KafkaConfig {
+pub fn config(brokers: impl Into<String>, topic: &str) -> KafkaConfig {
     KafkaConfig {
         brokers: brokers.into(),
         topics: vec![topic.to_owned()],

@@ -9,4 +9,5 @@ mod groups;
 mod kills;
 mod outages;
 mod regions;
+mod replays;
 mod world;
