@@ -158,3 +158,31 @@ fn a_put_whose_answer_is_lost_is_recognised() {
     assert!(lost.hits() > 0);
     world.check_all_published(&photos, &faces.known);
 }
+
+#[test]
+fn an_original_without_a_named_version_is_removed_only_as_it_was_fetched() {
+    let (mut world, faces) = (World::new(1), Faces::new());
+    world.route = "originals = \"move\"\nvault = \"vault\"".to_owned();
+    let (first, second) = (faces.photo(1), faces.photo(2));
+    world.put("same.png", &first);
+    let event = json!({
+        "specversion": "1.0", "id": "1", "source": "/camera", "type": "obscura.photo.uploaded",
+        "data": {"bucket": "uploads", "key": "same.png"},
+    });
+    world.send("same.png", &event);
+    // While the photo is in work, it is overwritten: what its outcome tells of is gone, and its successor must stay.
+    let slow = world.s3.inject(Rule::new(Fault::Delay(std::time::Duration::from_secs(2))).method("PUT").key("out/"));
+    let mut worker = world.start(0);
+    worker.wait_until("the photo is fetched", |_| {
+        world.s3.access_log().iter().any(|access| access.method == "GET" && access.key == "same.png")
+    });
+    world.s3.put("uploads", "same.png", &second);
+    let letters = world.wait_for_dead_letters(1);
+    assert_eq!(letters[0]["code"], "original_not_removed", "{letters:?}");
+    world.wait_until_committed();
+    worker.stop();
+    assert!(slow.hits() > 0);
+    assert_eq!(world.outcomes().len(), 1);
+    assert_eq!(world.s3.get("uploads", "same.png"), second, "the successor was removed unseen");
+    assert!(world.s3.keys("vault").is_empty());
+}
