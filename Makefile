@@ -1,5 +1,5 @@
 # Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
-.PHONY: help setup build demo test check fmt docs bench accuracy judge soak fuzz advisories clean
+.PHONY: help setup build demo test check fmt docs bench bench-worker accuracy judge soak fuzz advisories clean
 
 PHOTOS ?=
 DATA ?=
@@ -40,6 +40,10 @@ docs:        ## Write docs/configuration.md anew from the keys that the program 
 
 bench: build ## Speed and memory beside deface and other codecs; PHOTOS=dir for your own
 	@scripts/bench.sh $(PHOTOS)
+
+bench-worker: ## CPU of the worker on a real broker and store; PHOTOS=dir for your own
+	@scripts/setup.sh --tests --bench
+	@scripts/bench_worker.sh $(PHOTOS)
 
 accuracy: build ## Coverage on labelled photos: DATA=dir with the evaluation sets
 	@scripts/accuracy.sh "$(DATA)"

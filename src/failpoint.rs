@@ -102,6 +102,13 @@ pub fn is_sick(class: Class) -> bool {
     file.is_some_and(|named| named.trim() == class.to_string())
 }
 
+/// Whether detectors shall cost nothing, so that a bench sees everything else: `OBSCURA_STUB_DETECTORS=1`.
+#[cfg(feature = "failpoints")]
+#[must_use]
+pub fn wants_stubs() -> bool {
+    std::env::var_os("OBSCURA_STUB_DETECTORS").is_some()
+}
+
 /// Nothing, in ordinary builds.
 #[cfg(not(feature = "failpoints"))]
 #[inline]

@@ -259,7 +259,7 @@ macro_rules! sections {
         #[serde(default)]
         pub struct RawConfig {
             $(pub $name: $kind,)*
-            /// Tables of [`RawStore`] and [`RawRoute`], each read on its own.
+            /// Tables of stores and routes, each read on its own.
             pub stores: Field<Vec<toml::Table>>,
             pub routes: Field<Vec<toml::Table>>,
             #[serde(flatten)]

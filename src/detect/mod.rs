@@ -14,6 +14,8 @@ mod pool;
 mod report;
 mod session;
 mod shapes;
+#[cfg(feature = "failpoints")]
+mod stub;
 mod views;
 mod wanted;
 mod yunet;
@@ -22,6 +24,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "failpoints")]
+pub use self::stub::StubDetector;
 pub use self::{
     known::{KnownObject, check_health, known_object},
     manifest::{ChannelOrder, Family, InputSpec, MANIFEST_FILE, Manifest, ModelSpec, VerifiedModel},

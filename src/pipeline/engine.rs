@@ -71,6 +71,12 @@ impl Engine {
                 // All sessions before the first photo: a missing execution provider must not be found out halfway.
                 let detectors = (0..sessions)
                     .map(|_| {
+                        #[cfg(feature = "failpoints")]
+                        if crate::failpoint::wants_stubs() {
+                            return Ok(
+                                Box::new(crate::detect::StubDetector::new(model.spec.clone())) as Box<dyn Detector>
+                            );
+                        }
                         let detector =
                             self.runtime.detector(model, &config.execution_providers, min_score, max_batch)?;
                         Ok(Box::new(detector) as Box<dyn Detector>)

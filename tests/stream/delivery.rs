@@ -186,3 +186,22 @@ fn an_original_without_a_named_version_is_removed_only_as_it_was_fetched() {
     assert_eq!(world.s3.get("uploads", "same.png"), second, "the successor was removed unseen");
     assert!(world.s3.keys("vault").is_empty());
 }
+
+#[test]
+fn the_doctor_looks_at_broker_topics_and_stores() {
+    let world = World::new(1);
+    let doctor = || {
+        let output =
+            crate::support::obscura().arg("doctor").arg("--config").arg(world.write_config()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = doctor();
+    assert_eq!(code, Some(0), "{said}");
+    for found in [world.uploads.as_str(), &world.dead_letters, "redacted, uploads, vault"] {
+        assert!(said.contains(found), "{found}: {said}");
+    }
+    std::fs::remove_dir_all(world.s3.folder("vault")).unwrap();
+    let (code, said) = doctor();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("FAILED   stores"), "{said}");
+}

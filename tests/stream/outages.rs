@@ -80,7 +80,7 @@ fn a_broker_that_restarts_or_cannot_be_reached_costs_nothing() {
     let kafka: &'static Kafka = Box::leak(Box::new(Kafka::start(KafkaOptions::default())));
     let world = World::with(kafka, 2, S3Options::default());
     let faces = Faces::new();
-    let photos = photos(&faces, 60);
+    let photos = photos(&faces, 80);
     let mut worker = world.start(0);
     worker.wait_for("ready");
     let all: Vec<_> = photos.iter().collect();

@@ -14,15 +14,17 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
+    files_below, fixture,
     likeness::{KnownFace, MAX_LIKENESS},
+    name_of, obscura, open,
     servers::{
         kafka::Kafka,
         kafka_client::{KafkaClient, Record},
         s3::{S3Options, S3Server, path},
         wait,
     },
+    upright,
     worker::Worker,
-    *,
 };
 
 /// Far longer than anything takes.

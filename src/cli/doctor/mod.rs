@@ -1,6 +1,7 @@
 //! `obscura doctor`: is this machine fit for the work, and if not, what to do.
 
 mod machine;
+mod stream;
 
 use std::{
     fmt,
@@ -23,7 +24,7 @@ use serde::Serialize;
 
 use super::{EXIT_QUARANTINED, Stop, config_args::ConfigArgs, folders::is_below, report::say, worker_args::WorkerArgs};
 
-/// Check the library, models, execution providers, folders, limits and clock of this machine
+/// Check the library, models, execution providers, limits and clock of this machine, and its folders or broker and stores
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
@@ -57,7 +58,7 @@ impl fmt::Display for Status {
 }
 
 /// What one check found.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Finding {
     check: &'static str,
     status: Status,
@@ -89,7 +90,7 @@ pub fn run(args: DoctorArgs) -> Result<ExitCode, Stop> {
     let mut findings = vec![library(&config)];
     findings.extend(models(&config));
     findings.push(detectors(&config));
-    findings.extend(folders(&config));
+    findings.extend(if config.stream.is_some() { stream::stream(&config) } else { folders(&config) });
     findings.extend(machine::limits(&config));
     findings.push(clock());
     for finding in &findings {

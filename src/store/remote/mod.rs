@@ -1,7 +1,7 @@
 //! Object stores of one region. A [`RegionStore`] comes only from [`StoreSet::open`], which makes clients for the stores
 //! of the worker's own region and for no other: what belongs elsewhere cannot be read or written from here.
 //!
-//! Errors of stores and their clients tell URLs, and with them keys and signatures. They end at [`trouble`]: no text that
+//! Errors of stores and their clients tell URLs, and with them keys and signatures. They end in one place: no text that
 //! leaves this module names an object, a bucket or an address.
 
 mod credentials;

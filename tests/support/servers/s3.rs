@@ -142,6 +142,11 @@ impl S3Server {
         self.certificates.as_ref().expect("start it with `tls: true`")
     }
 
+    /// Where a bucket's objects lie.
+    pub fn folder(&self, bucket: &str) -> PathBuf {
+        self.root.join(bucket)
+    }
+
     pub fn create_bucket(&self, name: &str) {
         fs::create_dir(self.root.join(name)).unwrap();
     }
