@@ -24,11 +24,13 @@ use serde::Serialize;
 
 use super::{EXIT_QUARANTINED, Stop, config_args::ConfigArgs, folders::is_below, report::say, worker_args::WorkerArgs};
 
-/// Check the library, models, execution providers, limits and clock of this machine, and its folders or broker and stores
+/// Check the library, models, execution providers, folders, limits and clock of this machine
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
   obscura doctor --config obscura.toml
+
+With `kafka.brokers`: broker, topics and stores instead of folders.
 
 Exit codes: 0 fit (there may be warnings), 1 something is wrong, 2 usage or configuration.")]
 pub struct DoctorArgs {
