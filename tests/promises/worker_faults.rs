@@ -99,7 +99,7 @@ fn a_full_store_makes_photos_wait_and_loses_none() {
         mkdir \"$small/out\"\n\
         dd if=/dev/zero of=\"$small/ballast\" bs=4k 2>/dev/null || true\n\
         \"$@\" --out \"$small/out\" --state-dir \"$log.state\" --quarantine-dir \"$small/quarantine\" 2> \"$log\" & worker=$!\n\
-        until grep -q 'the store cannot be written' \"$log\"; do kill -0 $worker; sleep 0.05; done\n\
+        until grep -q 'out of reach' \"$log\"; do kill -0 $worker; sleep 0.05; done\n\
         sleep 1\n\
         rm \"$small/ballast\"\n\
         until [ $(find \"$small/out\" -name '*.png' | wc -l) = 12 ]; do kill -0 $worker; sleep 0.05; done\n\
