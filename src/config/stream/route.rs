@@ -4,6 +4,7 @@ use super::{StoreConfig, table::TableReader};
 use crate::{
     config::{check::Checker, raw::RawRoute},
     detect::{Class, Wanted},
+    event::is_safe_name,
     redact::{ClassPolicy, RedactionPolicy},
 };
 
@@ -152,11 +153,9 @@ fn resolve_route(
 /// Names that become parts of keys.
 fn owner_name(reader: &mut TableReader, key: &str, field: crate::config::Field<String>) -> Option<String> {
     let name = reader.optional(key, &field)?;
-    let is_safe = (1..=64).contains(&name.len())
-        && !name.starts_with('.')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    if !is_safe {
-        let hint = "use at most 64 letters, digits, `.`, `_` and `-`, not beginning with `.`";
+    if !is_safe_name(&name) {
+        let hint =
+            "use at most 64 letters, digits, `.`, `_` and `-`, not beginning with `.`, and none of Obscura's own";
         reader.problem(key, "expected a name that may be part of a key", hint);
     }
     Some(name)
