@@ -4,13 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh --bench
-photos=${1:-}
-if [ -z "$photos" ]; then
-    photos=.setup/bench
-    .setup/venv/bin/python scripts/make_demo_photos.py --out "$photos" --large
-fi
-OBSCURA_BENCH_PHOTOS=$(cd "$photos" && pwd)
-export OBSCURA_BENCH_PHOTOS
+. scripts/bench_photos.sh
 
 cargo build --quiet --locked --release --manifest-path benches/image_peer/Cargo.toml --target-dir target/image_peer
 cargo build --quiet --locked --release --package obscura-benches --benches
