@@ -78,6 +78,10 @@ pub struct ConfigArgs {
     #[arg(long, env = "OBSCURA_PLATE_MIN_SCORE", value_name = "SCORE", help_heading = "Detection")]
     pub plate_min_score: Option<f32>,
 
+    /// Look at the whole photo in full resolution, rather than where coarser views show signs [key: detect.exhaustive]
+    #[arg(long, env = "OBSCURA_EXHAUSTIVE", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, help_heading = "Detection")]
+    pub exhaustive: Option<bool>,
+
     /// Where inference runs, in order of preference; a missing one is fatal [key: detect.execution_providers]
     #[arg(
         long,
@@ -179,6 +183,7 @@ impl ConfigArgs {
         raw.detect.min_plate_px.set(self.min_plate_px);
         raw.detect.face_min_score.set(self.face_min_score);
         raw.detect.plate_min_score.set(self.plate_min_score);
+        raw.detect.exhaustive.set(self.exhaustive);
         raw.detect.execution_providers.set(self.execution_providers);
         raw.detect.max_batch.set(self.max_batch);
         raw.detect.max_queue_delay_ms.set(self.max_queue_delay_ms);

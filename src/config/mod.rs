@@ -62,6 +62,7 @@ pub struct Config {
     pub min_plate_px: f32,
     pub face_min_score: Option<f32>,
     pub plate_min_score: Option<f32>,
+    pub exhaustive: bool,
     pub execution_providers: Vec<ExecutionProvider>,
     pub redaction: RedactionPolicy,
     pub quarantine_dir: Option<PathBuf>,
@@ -170,6 +171,7 @@ impl Config {
             ),
             face_min_score: check.optional_score("detect.face_min_score", detect.face_min_score),
             plate_min_score: check.optional_score("detect.plate_min_score", detect.plate_min_score),
+            exhaustive: check.value("detect.exhaustive", detect.exhaustive, d.detect.exhaustive),
             execution_providers: check.value(
                 "detect.execution_providers",
                 detect.execution_providers,

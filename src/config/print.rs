@@ -62,6 +62,7 @@ impl Config {
                 ("min_plate_px", Some(self.min_plate_px.to_string())),
                 ("face_min_score", number(&self.face_min_score)),
                 ("plate_min_score", number(&self.plate_min_score)),
+                ("exhaustive", Some(self.exhaustive.to_string())),
                 ("execution_providers", Some(format!("[{}]", providers.join(", ")))),
                 ("max_batch", Some(worker.max_batch.to_string())),
                 ("max_queue_delay_ms", milliseconds(worker.max_queue_delay)),

@@ -87,6 +87,7 @@ section!(RawDetect {
     min_plate_px: f32,
     face_min_score: f32,
     plate_min_score: f32,
+    exhaustive: bool,
     execution_providers: Vec<ExecutionProvider>,
     max_batch: usize,
     max_queue_delay_ms: u64,

@@ -28,9 +28,18 @@ pub(super) struct Request {
     pub view: RgbView,
     /// Size of the tensor that the view goes into; only equal ones fit together.
     pub bucket: Size,
+    /// What scores less is not asked for; only equal ones fit together.
+    pub min_score: f32,
     pub reply: Reply,
     pub queued_at: Instant,
     pub place: OwnedSemaphorePermit,
+}
+
+impl Request {
+    /// Requests of one kind fit into one batch.
+    fn kind(&self) -> (Size, f32) {
+        (self.bucket, self.min_score)
+    }
 }
 
 /// What a detector thread does next.
@@ -84,10 +93,10 @@ impl BatchQueue {
             let now = Instant::now();
             let wake_at = match state.waiting.front() {
                 Some(oldest) => {
-                    let (bucket, due) = (oldest.bucket, oldest.queued_at + self.max_delay);
-                    let fitting = state.waiting.iter().filter(|request| request.bucket == bucket).count();
+                    let (kind, due) = (oldest.kind(), oldest.queued_at + self.max_delay);
+                    let fitting = state.waiting.iter().filter(|request| request.kind() == kind).count();
                     if fitting >= self.max_batch || now >= due || state.closed {
-                        return Next::Batch(self.take(&mut state, bucket));
+                        return Next::Batch(self.take(&mut state, kind));
                     }
                     due
                 }
@@ -100,11 +109,11 @@ impl BatchQueue {
         }
     }
 
-    fn take(&self, state: &mut State, bucket: Size) -> Vec<Request> {
+    fn take(&self, state: &mut State, kind: (Size, f32)) -> Vec<Request> {
         let mut batch = Vec::new();
         let mut rest = VecDeque::with_capacity(state.waiting.len());
         for request in state.waiting.drain(..) {
-            if request.bucket == bucket && batch.len() < self.max_batch {
+            if request.kind() == kind && batch.len() < self.max_batch {
                 batch.push(request);
             } else {
                 rest.push_back(request);
@@ -122,9 +131,9 @@ impl BatchQueue {
 
 /// An answer for each view. A batch that fails is halved until the view is alone that makes it fail; a panic is a
 /// failure like any other.
-pub(super) fn answer_each(detector: &mut dyn Detector, views: &[RgbView]) -> Vec<Answer> {
+pub(super) fn answer_each(detector: &mut dyn Detector, views: &[RgbView], min_score: f32) -> Vec<Answer> {
     let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
-    let error = match catch_unwind(AssertUnwindSafe(|| detector.detect(views))) {
+    let error = match catch_unwind(AssertUnwindSafe(|| detector.detect(views, min_score))) {
         Ok(Ok(answers)) if answers.len() == views.len() => return answers.into_iter().map(Ok).collect(),
         Ok(Ok(answers)) => failed(format!("expected {} answers, found {}", views.len(), answers.len())),
         Ok(Err(error)) => error,
@@ -135,8 +144,8 @@ pub(super) fn answer_each(detector: &mut dyn Detector, views: &[RgbView]) -> Vec
         1 => vec![Err(error)],
         count => {
             let (left, right) = views.split_at(count / 2);
-            let mut answers = answer_each(detector, left);
-            answers.extend(answer_each(detector, right));
+            let mut answers = answer_each(detector, left, min_score);
+            answers.extend(answer_each(detector, right, min_score));
             answers
         }
     }
@@ -166,17 +175,13 @@ mod tests {
             &self.spec
         }
 
-        fn detect(&mut self, batch: &[RgbView]) -> PhotoResult<Vec<Vec<Candidate>>> {
+        fn detect(&mut self, batch: &[RgbView], _min_score: f32) -> PhotoResult<Vec<Vec<Candidate>>> {
             self.calls += 1;
             if batch.iter().any(|view| view.rgb[0] == 1) {
                 return Err(PhotoError::new(Stage::Detect, ErrorCode::DetectorOverflow, "one"));
             }
             assert!(batch.iter().all(|view| view.rgb[0] != 2), "planted");
             Ok(batch.iter().map(|view| vec![candidate(view.rgb[0])]).collect())
-        }
-
-        fn replace_min_score(&mut self, min_score: f32) -> f32 {
-            min_score
         }
     }
 
@@ -194,7 +199,7 @@ mod tests {
         fn only_the_views_that_fail_alone_fail(firsts in proptest::collection::vec(0u8..12, 0..24)) {
             let mut detector = Picky { spec: fake_spec(Class::Face), calls: 0 };
             let views: Vec<_> = firsts.iter().map(|&first| view(first)).collect();
-            let answers = answer_each(&mut detector, &views);
+            let answers = answer_each(&mut detector, &views, 0.5);
             prop_assert_eq!(answers.len(), views.len());
             for (first, answer) in firsts.iter().zip(answers) {
                 match first {
@@ -212,7 +217,7 @@ mod tests {
         let (mut replies, answers) = collect(1);
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let (bucket, reply) = (Size::new(side, side), replies.pop().unwrap());
-        queue.push(Request { view: view(first), bucket, reply, queued_at: Instant::now(), place });
+        queue.push(Request { view: view(first), bucket, min_score: 0.5, reply, queued_at: Instant::now(), place });
         answers
     }
 

@@ -45,9 +45,8 @@ pub fn check_health(detector: &mut dyn Detector) -> Result<(), String> {
     let (name, class) = (spec.name.clone(), spec.class);
     let known = known_object(class);
     // Whether the model sees does not depend on what its user cares to see.
-    let configured = detector.replace_min_score(detector.spec().min_score);
-    let answers = detector.detect(&[known.picture, quiet_picture(class)]);
-    detector.replace_min_score(configured);
+    let min_score = detector.spec().min_score;
+    let answers = detector.detect(&[known.picture, quiet_picture(class)], min_score);
     let answers = answers.map_err(|error| format!("model `{name}`: expected an answer, found {error}"))?;
     let [seen, quiet] = answers.as_slice() else {
         return Err(format!("model `{name}`: expected answers for 2 pictures, found {}", answers.len()));
@@ -97,12 +96,8 @@ mod tests {
             &self.spec
         }
 
-        fn detect(&mut self, _: &[RgbView]) -> PhotoResult<Vec<Vec<Candidate>>> {
+        fn detect(&mut self, _: &[RgbView], _: f32) -> PhotoResult<Vec<Vec<Candidate>>> {
             self.answer.clone()
-        }
-
-        fn replace_min_score(&mut self, min_score: f32) -> f32 {
-            min_score
         }
     }
 

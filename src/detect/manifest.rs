@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, ViewNeeds};
+use super::{Class, Focus, ViewNeeds};
 use crate::{error::FatalError, redact::sha256_hex};
 
 pub const MANIFEST_FILE: &str = "manifest.toml";
@@ -35,6 +35,16 @@ pub struct InputSpec {
     pub pad_value: u8,
 }
 
+/// What a model does where it is shown too little to find anything.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FocusSpec {
+    /// How large the smallest object appears in the coarse views, in pixels of the model's input.
+    pub object_px: f32,
+    /// What scores at least this there is looked at in full.
+    pub min_score: f32,
+}
+
 /// One model of the manifest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +65,8 @@ pub struct ModelSpec {
     pub tile_px: u32,
     /// How far neighbouring tiles overlap, in pixels of the model's input.
     pub overlap_px: u32,
+    /// How the model is used to find out where to look at full resolution; without it, everywhere.
+    pub focus: Option<FocusSpec>,
     pub input: InputSpec,
     pub measured: String,
 }
@@ -69,6 +81,13 @@ impl ModelSpec {
             tile_px: self.tile_px,
             overlap_px: self.overlap_px,
         }
+    }
+
+    /// How to find out where to look in full. What would count as found is always a sign.
+    #[must_use]
+    pub fn focus(&self, min_score: f32) -> Option<Focus> {
+        let focus = self.focus?;
+        Some(Focus { object_px: focus.object_px, min_score: focus.min_score.min(min_score) })
     }
 }
 

@@ -7,6 +7,7 @@ mod batch;
 mod centerface;
 mod collect;
 mod drawing;
+mod focus;
 mod known;
 mod manifest;
 mod merge;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "failpoints")]
 pub use self::stub::StubDetector;
 pub use self::{
+    focus::{Focus, Sign, coarse_views, fine_views},
     known::{KnownObject, check_health, known_object},
     manifest::{ChannelOrder, Family, InputSpec, MANIFEST_FILE, Manifest, ModelSpec, VerifiedModel},
     pool::{DetectorPool, ModelSet, PoolOptions, SharedPhoto},
@@ -82,14 +84,16 @@ pub struct Detection {
 pub trait Detector: Send {
     fn spec(&self) -> &ModelSpec;
 
-    /// Look at views of one size; one list of candidates a view, in view pixels.
+    /// Look at views of one size; one list of candidates a view, in view pixels, of all that score at least `min_score`.
     ///
     /// # Errors
     /// `detector_failed`, `detector_overflow`: anything but a complete answer.
-    fn detect(&mut self, batch: &[RgbView]) -> PhotoResult<Vec<Vec<Candidate>>>;
+    fn detect(&mut self, batch: &[RgbView], min_score: f32) -> PhotoResult<Vec<Vec<Candidate>>>;
 
-    /// From now on drop what scores less. Returns what was dropped below before.
-    fn replace_min_score(&mut self, min_score: f32) -> f32;
+    /// Whether it finds nothing whatever it is shown, so that nothing need be shown to it: a stand-in, for benches.
+    fn is_blind(&self) -> bool {
+        false
+    }
 
     /// Run every shape that will come once, so that no photo waits while an accelerator prepares for it.
     ///
@@ -121,6 +125,7 @@ fn fake_spec(class: Class) -> ModelSpec {
         min_object_px: 20.0,
         tile_px: 640,
         overlap_px: 96,
+        focus: None,
         input: InputSpec { name: String::new(), channels: ChannelOrder::Rgb, pad_multiple: 32, pad_value: 0 },
         measured: String::new(),
     }

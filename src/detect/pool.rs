@@ -15,12 +15,12 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    Class, DetectionReport, Detector, ModelSpec, View, Wanted,
+    Class, DetectionReport, Detector, Focus, ModelSpec, Wanted,
     batch::{BatchQueue, Next, Request, answer_each},
     collect::{Reply, collect},
+    focus::opening_scale,
     known::check_health,
-    plan_views,
-    report::ReportBuilder,
+    report::{Question, ReportBuilder},
 };
 use crate::{
     cpu::{CoreGate, CpuPool},
@@ -38,6 +38,10 @@ pub type SharedPhoto = Arc<Box<dyn Photo>>;
 pub struct ModelSet {
     pub detectors: Vec<Box<dyn Detector>>,
     pub min_object_px: f32,
+    /// What scores less is not found.
+    pub min_score: f32,
+    /// Look everywhere in full, rather than where coarse views show signs.
+    pub exhaustive: bool,
     /// Whether inference computes on the cores, and so has to take turns with everything else.
     pub on_cores: bool,
 }
@@ -59,6 +63,9 @@ pub struct DetectorPool {
 struct Model {
     spec: ModelSpec,
     min_object_px: f32,
+    min_score: f32,
+    focus: Option<Focus>,
+    is_blind: bool,
     queue: BatchQueue,
     places: Arc<Semaphore>,
     bucket: Box<dyn Fn(Size) -> Size + Send + Sync>,
@@ -89,6 +96,9 @@ impl DetectorPool {
             let model = Arc::new(Model {
                 spec: first.spec().clone(),
                 min_object_px: set.min_object_px,
+                min_score: set.min_score,
+                is_blind: first.is_blind(),
+                focus: first.spec().focus(set.min_score).filter(|_| !set.exhaustive),
                 queue: BatchQueue::new(options.max_batch, options.max_delay),
                 // One batch that runs and one that gathers, for each thread.
                 places: Arc::new(Semaphore::new(2 * options.max_batch * set.detectors.len())),
@@ -134,6 +144,15 @@ impl DetectorPool {
         self.models.iter().map(|model| model.queue.len()).sum()
     }
 
+    /// The scale at which a photo of this size is looked at first: see [`opening_scale`].
+    #[must_use]
+    pub fn opening_scale(&self, photo: Size) -> f32 {
+        let scale = |model: &Arc<Model>| {
+            opening_scale(photo, &model.spec.view_needs(model.min_object_px), model.focus.as_ref())
+        };
+        self.models.iter().filter(|model| !model.is_blind).map(scale).fold(0.0, f32::max)
+    }
+
     /// Look at every view that the plans of the models of all `wanted` classes ask for. The views are cut out on `cpu`.
     ///
     /// # Errors
@@ -145,29 +164,32 @@ impl DetectorPool {
         wanted: &Wanted,
         cpu: &Arc<CpuPool>,
     ) -> PhotoResult<DetectionReport> {
-        let size = photo.upright_size();
-        let renditions = photo.renditions();
-        let mut report = ReportBuilder::new(size);
-        let mut looks = Vec::new();
+        let mut report = ReportBuilder::new(photo.upright_size(), photo.renditions());
+        let mut models = Vec::new();
         for model in self.models.iter().filter(|model| wanted.wants(model.spec.class)) {
-            let views = plan_views(size, &model.spec.view_needs(model.min_object_px));
-            report.expect(&model.spec, &views, renditions);
-            let renditions_of = |view| (0..renditions).map(move |rendition| (Arc::clone(model), view, rendition));
-            looks.extend(views.into_iter().flat_map(renditions_of));
+            let needs = model.spec.view_needs(model.min_object_px);
+            report.expect(&model.spec, needs, model.focus, model.min_score);
+            models.push(model);
         }
-        let (replies, answers) = collect(looks.len());
-        let feeding = async {
-            for ((model, view, rendition), reply) in looks.into_iter().zip(replies) {
-                model.look(Arc::clone(photo), view, rendition, reply, cpu).await;
+        loop {
+            let questions = report.questions();
+            if questions.is_empty() {
+                return report.finish(policy, wanted);
             }
-            std::future::pending().await
-        };
-        // One failure ends the whole; what has not been looked at then is not looked at any more.
-        let answers = tokio::select! {
-            answers = answers.all() => answers?,
-            never = feeding => never,
-        };
-        report.finish(answers, policy, wanted)
+            let (replies, answers) = collect(questions.len());
+            let feeding = async {
+                for (question, reply) in questions.into_iter().zip(replies) {
+                    models[question.model].look(Arc::clone(photo), question, reply, cpu).await;
+                }
+                std::future::pending().await
+            };
+            // One failure ends the whole; what has not been looked at then is not looked at any more.
+            let answers = tokio::select! {
+                answers = answers.all() => answers?,
+                never = feeding => never,
+            };
+            report.take(answers)?;
+        }
     }
 }
 
@@ -181,7 +203,11 @@ impl Drop for DetectorPool {
 
 impl Model {
     /// Have a view cut out and put into the queue, once there is a place for it.
-    async fn look(self: &Arc<Self>, photo: SharedPhoto, view: View, rendition: usize, reply: Reply, cpu: &CpuPool) {
+    async fn look(self: &Arc<Self>, photo: SharedPhoto, question: Question, reply: Reply, cpu: &CpuPool) {
+        if self.is_blind {
+            return reply.give(Ok(Vec::new()));
+        }
+        let Question { view, rendition, min_score, .. } = question;
         let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
         let model = Arc::clone(self);
         cpu.start_work(move || {
@@ -194,7 +220,7 @@ impl Model {
             match picture {
                 Ok(view) => {
                     let bucket = (model.bucket)(view.size);
-                    model.queue.push(Request { view, bucket, reply, queued_at: Instant::now(), place });
+                    model.queue.push(Request { view, bucket, min_score, reply, queued_at: Instant::now(), place });
                 }
                 Err(error) => reply.give(Err(error)),
             }
@@ -261,6 +287,8 @@ impl Seat {
         let started = Instant::now();
         let mut views = Vec::with_capacity(batch.len());
         let mut replies = Vec::with_capacity(batch.len());
+        // The same for all of a batch.
+        let min_score = batch.first().map_or(1.0, |request| request.min_score);
         for Request { view, reply, queued_at, place, .. } in batch {
             self.metrics.batch_queued(started.saturating_duration_since(queued_at));
             views.push(view);
@@ -268,7 +296,7 @@ impl Seat {
         }
         let turn = self.gate.as_ref().map(|gate| gate.enter());
         let computing = Instant::now();
-        let answers = answer_each(self.detector.as_mut(), &views);
+        let answers = answer_each(self.detector.as_mut(), &views, min_score);
         self.metrics.batch_done(&self.model.spec.name, views.len(), computing.elapsed());
         drop(turn);
         let mut any_failed = false;

@@ -1,6 +1,10 @@
 //! The answers of all detectors for one photo, complete or not at all.
 
-use super::{Candidate, Class, Detection, ModelSpec, View, Wanted, merge};
+use super::{
+    Candidate, Class, Detection, ModelSpec, View, ViewNeeds, Wanted,
+    focus::{CoarseViews, Focus, Sign, coarse_views, fine_views, shown_share},
+    merge, plan_views,
+};
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     geometry::{BoxF, Size},
@@ -33,74 +37,160 @@ impl DetectionReport {
 }
 
 /// Gathers answers; only with all of them it becomes a [`DetectionReport`].
+///
+/// It asks, is answered, and asks again where the answers say that there is more to look at, until it has no question.
 pub(super) struct ReportBuilder {
     photo: Size,
+    renditions: usize,
     models: Vec<Expected>,
+}
+
+/// A view that a model has to look at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Question {
+    /// Place of the model in the order in which models were expected.
+    pub model: usize,
+    pub view: View,
+    pub rendition: usize,
+    pub min_score: f32,
 }
 
 struct Expected {
     class: Class,
     facts: ModelFacts,
-    /// A view for each answer: several renditions of one view are several answers.
-    views: Vec<View>,
+    needs: ViewNeeds,
+    /// From this score on a candidate is found.
+    min_score: f32,
+    /// The signs that are still to be followed.
+    focus: Option<Focus>,
+    /// A question for each answer: several renditions of one view are several answers.
+    questions: Vec<Question>,
+    answers: Vec<Vec<Candidate>>,
+    full_share: f64,
 }
 
 impl ReportBuilder {
-    pub(super) fn new(photo: Size) -> Self {
-        Self { photo, models: Vec::new() }
+    pub(super) fn new(photo: Size, renditions: usize) -> Self {
+        Self { photo, renditions, models: Vec::new() }
     }
 
-    /// The next model has to answer for all of these views, in each of `renditions` ways.
-    pub(super) fn expect(&mut self, spec: &ModelSpec, views: &[View], renditions: usize) {
-        let views: Vec<View> = views.iter().flat_map(|&view| std::iter::repeat_n(view, renditions)).collect();
+    /// The next model has to find all that scores at least `min_score`: everywhere in full, or around what scores as
+    /// little as `focus` says in views that are coarser.
+    pub(super) fn expect(&mut self, spec: &ModelSpec, needs: ViewNeeds, focus: Option<Focus>, min_score: f32) {
         let facts = ModelFacts { name: spec.name.clone(), sha256: spec.sha256.clone() };
-        self.models.push(Expected { class: spec.class, facts, views });
+        let coarse = focus.and_then(|focus| Some((focus, coarse_views(self.photo, &needs, &focus)?)));
+        let mut expected = Expected {
+            class: spec.class,
+            facts,
+            needs,
+            min_score,
+            focus: None,
+            questions: Vec::new(),
+            answers: Vec::new(),
+            full_share: 1.0,
+        };
+        let model = self.models.len();
+        match coarse {
+            Some((focus, CoarseViews { views, signs_from })) => {
+                expected.ask(model, &views[..signs_from], self.renditions, min_score);
+                expected.ask(model, &views[signs_from..], self.renditions, focus.min_score);
+                expected.focus = Some(focus);
+            }
+            None => expected.ask(model, &plan_views(self.photo, &needs), self.renditions, min_score),
+        }
+        self.models.push(expected);
     }
 
-    /// The answers of all models for all their views, in view pixels and in the order in which they were expected.
+    /// What has no answer yet.
+    pub(super) fn questions(&self) -> Vec<Question> {
+        self.models.iter().flat_map(|model| &model.questions[model.answers.len()..]).copied().collect()
+    }
+
+    /// The answers to all of [`ReportBuilder::questions`], in view pixels and in the same order.
     ///
     /// # Errors
-    /// `detector_failed` if a wanted class was not looked for, or there are not as many answers as views.
-    pub(super) fn finish(
-        self,
-        answers: Vec<Vec<Candidate>>,
-        policy: &RedactionPolicy,
-        wanted: &Wanted,
-    ) -> PhotoResult<DetectionReport> {
-        let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
-        for &class in &wanted.classes {
-            if !self.models.iter().any(|model| model.class == class && !model.views.is_empty()) {
-                return Err(failed(format!("no detector for class `{class}`")));
-            }
-        }
-        let expected: usize = self.models.iter().map(|model| model.views.len()).sum();
+    /// `detector_failed` if there are not as many answers as questions, `detector_overflow` if a model found more than
+    /// there can be.
+    pub(super) fn take(&mut self, answers: Vec<Vec<Candidate>>) -> PhotoResult<()> {
+        let expected = self.questions().len();
         if answers.len() != expected {
             return Err(failed(format!("expected answers for {expected} views, found {}", answers.len())));
         }
         let mut answers = answers.into_iter();
-        let mut report = DetectionReport { detections: Vec::new(), models: Vec::new(), views: ViewFacts::default() };
-        for Expected { class, facts, views } in self.models {
-            let mut candidates = Vec::new();
-            for (view, found) in views.iter().zip(answers.by_ref()) {
-                let counts =
-                    |candidate: &Candidate| wanted.min_score(class).is_none_or(|least| candidate.score >= least);
-                let found = found.into_iter().filter(counts);
-                candidates.extend(found.filter_map(|candidate| to_photo(candidate, view, self.photo)));
-                report.views.count += 1;
-                report.views.megapixels += view.out.pixels() as f64 / 1e6;
+        for (number, model) in self.models.iter_mut().enumerate() {
+            let open = model.questions.len() - model.answers.len();
+            model.answers.extend(answers.by_ref().take(open));
+            if let Some(focus) = model.focus.take() {
+                let views = fine_views(self.photo, &model.needs, &model.signs(focus, self.photo));
+                model.full_share = shown_share(self.photo, &views);
+                model.ask(number, &views, self.renditions, model.min_score);
             }
-            let margin = policy.of(class);
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// `detector_failed` if a wanted class was not looked for, or a question has no answer.
+    pub(super) fn finish(self, policy: &RedactionPolicy, wanted: &Wanted) -> PhotoResult<DetectionReport> {
+        for &class in &wanted.classes {
+            if !self.models.iter().any(|model| model.class == class && !model.questions.is_empty()) {
+                return Err(failed(format!("no detector for class `{class}`")));
+            }
+        }
+        let open = self.questions().len();
+        if open > 0 {
+            return Err(failed(format!("{open} views were not looked at")));
+        }
+        let views = ViewFacts { full_share: 1.0, ..ViewFacts::default() };
+        let mut report = DetectionReport { detections: Vec::new(), models: Vec::new(), views };
+        for model in self.models {
+            let least = wanted.min_score(model.class).unwrap_or(0.0).max(model.min_score);
+            let mut candidates = Vec::new();
+            for (question, found) in model.questions.iter().zip(&model.answers) {
+                let found = found.iter().filter(|candidate| candidate.score >= least);
+                candidates.extend(found.filter_map(|candidate| to_photo(*candidate, &question.view, self.photo)));
+                report.views.count += 1;
+                report.views.megapixels += question.view.out.pixels() as f64 / 1e6;
+            }
+            let margin = policy.of(model.class);
             let united = merge::unite(candidates, (margin.enlarge_x, margin.enlarge_y));
             report.detections.extend(united.into_iter().map(|found| Detection {
-                class,
+                class: model.class,
                 area: found.area,
                 score: found.score,
             }));
-            report.models.push(facts);
+            report.views.full_share = report.views.full_share.min(model.full_share);
+            report.models.push(model.facts);
         }
         report.views.megapixels = (report.views.megapixels * 100.0).round() / 100.0;
+        report.views.full_share = (report.views.full_share * 1000.0).round() / 1000.0;
         Ok(report)
     }
+}
+
+impl Expected {
+    fn ask(&mut self, model: usize, views: &[View], renditions: usize, min_score: f32) {
+        let each = |&view| (0..renditions).map(move |rendition| Question { model, view, rendition, min_score });
+        self.questions.extend(views.iter().flat_map(each));
+    }
+
+    /// Places in the photo where the coarse views showed something.
+    fn signs(&self, focus: Focus, photo: Size) -> Vec<Sign> {
+        let asked = self.questions.iter().zip(&self.answers);
+        let read = asked.filter(|(question, _)| question.min_score.total_cmp(&focus.min_score).is_eq());
+        read.flat_map(|(question, found)| {
+            found.iter().filter_map(|candidate| to_photo(*candidate, &question.view, photo))
+        })
+        .map(|candidate| Sign {
+            x: f32::midpoint(candidate.area.x0, candidate.area.x1),
+            y: f32::midpoint(candidate.area.y0, candidate.area.y1),
+        })
+        .collect()
+    }
+}
+
+fn failed(detail: String) -> PhotoError {
+    PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail)
 }
 
 /// In photo pixels, clipped to the photo.
@@ -120,67 +210,92 @@ fn to_photo(candidate: Candidate, view: &View, photo: Size) -> Option<Candidate>
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{fake_spec, plan_views},
-        *,
-    };
+    use super::{super::fake_spec, *};
     use crate::redact::{ClassPolicy, Style};
 
     const ANY: ClassPolicy = ClassPolicy { style: Style::Solid, cells: 1, enlarge_x: 0.2, enlarge_y: 0.2 };
     const POLICY: RedactionPolicy = RedactionPolicy { face: ANY, plate: ANY };
     const PHOTO: Size = Size { width: 100, height: 60 };
 
-    /// A builder that expects these classes, in two renditions each, and how many answers each wants.
-    fn expecting(classes: &[Class]) -> (ReportBuilder, usize) {
-        let mut builder = ReportBuilder::new(PHOTO);
-        let mut wanted = 0;
+    /// A builder that expects these classes, in two renditions each.
+    fn expecting(classes: &[Class]) -> ReportBuilder {
+        let mut builder = ReportBuilder::new(PHOTO, 2);
         for &class in classes {
             let spec = fake_spec(class);
-            let views = plan_views(PHOTO, &spec.view_needs(20.0));
-            builder.expect(&spec, &views, 2);
-            wanted = views.len() * 2;
+            builder.expect(&spec, spec.view_needs(20.0), None, spec.min_score);
         }
-        (builder, wanted)
+        builder
     }
 
     /// The left half of the view.
-    fn left_half(view: &View) -> Vec<Candidate> {
-        let (x1, y1) = (view.out.width as f32 / 2.0, view.out.height as f32);
+    fn left_half(question: &Question) -> Vec<Candidate> {
+        let (x1, y1) = (question.view.out.width as f32 / 2.0, question.view.out.height as f32);
         vec![Candidate { area: BoxF { x0: 0.0, y0: 0.0, x1, y1 }, score: 0.7 }]
     }
 
     #[test]
     fn a_report_needs_an_answer_of_every_detector_for_every_view_and_rendition() {
         let classes = [Class::Face, Class::Plate];
-        let (builder, wanted) = expecting(&classes);
-        assert!(wanted >= 4, "two scales and two renditions");
-        let answers: Vec<_> = builder.models.iter().flat_map(|model| model.views.iter().map(left_half)).collect();
-        let report = builder.finish(answers.clone(), &POLICY, &Wanted::default()).unwrap();
-        assert_eq!((report.models().len(), report.views().count as usize), (2, 2 * wanted));
+        let mut builder = expecting(&classes);
+        let questions = builder.questions();
+        assert!(questions.len() >= 8, "two models, two scales and two renditions");
+        let answers: Vec<_> = questions.iter().map(left_half).collect();
+        builder.take(answers.clone()).unwrap();
+        let report = builder.finish(&POLICY, &Wanted::default()).unwrap();
+        assert_eq!((report.models().len(), report.views().count as usize), (2, questions.len()));
+        assert!((report.views().full_share - 1.0).abs() < 1e-9);
         // Half of every view is half of the photo, in photo pixels.
         for found in report.detections() {
             assert!((found.area.x1 - 50.0).abs() < 1.0 && (found.area.y1 - 60.0).abs() < 1.0, "{found:?}");
         }
-        let code = |classes: &[Class], answers: &[Vec<Candidate>]| {
-            expecting(classes).0.finish(answers.to_vec(), &POLICY, &Wanted::default()).unwrap_err().code
-        };
         for count in 0..answers.len() {
-            assert_eq!(code(&classes, &answers[..count]), ErrorCode::DetectorFailed);
+            let code = expecting(&classes).take(answers[..count].to_vec()).unwrap_err().code;
+            assert_eq!(code, ErrorCode::DetectorFailed);
         }
+        assert_eq!(
+            expecting(&classes).finish(&POLICY, &Wanted::default()).unwrap_err().code,
+            ErrorCode::DetectorFailed
+        );
         for classes in [&[Class::Face][..], &[Class::Plate], &[]] {
-            assert_eq!(code(classes, &answers[..classes.len() * wanted]), ErrorCode::DetectorFailed);
+            let mut builder = expecting(classes);
+            builder.take(builder.questions().iter().map(left_half).collect()).unwrap();
+            assert_eq!(builder.finish(&POLICY, &Wanted::default()).unwrap_err().code, ErrorCode::DetectorFailed);
         }
     }
 
     #[test]
     fn what_is_not_wanted_needs_no_answer_and_a_score_of_its_own_counts() {
         let finish = |min_score| {
-            let (builder, _) = expecting(&[Class::Face]);
-            let answers: Vec<_> = builder.models.iter().flat_map(|model| model.views.iter().map(left_half)).collect();
+            let mut builder = expecting(&[Class::Face]);
+            builder.take(builder.questions().iter().map(left_half).collect()).unwrap();
             let wanted = Wanted { classes: vec![Class::Face], face_min_score: Some(min_score), plate_min_score: None };
-            builder.finish(answers, &POLICY, &wanted).unwrap()
+            builder.finish(&POLICY, &wanted).unwrap()
         };
         assert!(!finish(0.7).detections().is_empty());
         assert!(finish(0.71).detections().is_empty());
+    }
+
+    #[test]
+    fn a_sign_is_looked_at_in_full_and_is_nothing_found_by_itself() {
+        let photo = Size::new(4032, 3024);
+        let mut spec = fake_spec(Class::Face);
+        spec.tile_px = 896;
+        let focus = Focus { object_px: 7.0, min_score: 0.03 };
+        let mut builder = ReportBuilder::new(photo, 1);
+        builder.expect(&spec, spec.view_needs(20.0), Some(focus), 0.5);
+        let coarse = builder.questions();
+        let weak = Candidate { area: BoxF { x0: 100.0, y0: 100.0, x1: 108.0, y1: 108.0 }, score: 0.04 };
+        let last = coarse.len() - 1;
+        assert!(coarse[last].min_score < 0.04 && coarse[0].min_score > 0.04, "the overview is not read for signs");
+        let answers = (0..coarse.len()).map(|at| if at == last { vec![weak] } else { Vec::new() }).collect();
+        builder.take(answers).unwrap();
+        let fine = builder.questions();
+        assert_eq!(fine.len(), 1);
+        let middle = to_photo(weak, &coarse[last].view, photo).unwrap().area;
+        assert!(fine[0].view.crop.contains(middle), "{:?} holds {middle:?}", fine[0].view);
+        builder.take(vec![Vec::new()]).unwrap();
+        let report = builder.finish(&POLICY, &Wanted { classes: vec![Class::Face], ..Wanted::default() }).unwrap();
+        assert!(report.detections().is_empty());
+        assert!(report.views().full_share < 0.01 && report.views().full_share > 0.0, "{:?}", report.views());
     }
 }

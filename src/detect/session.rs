@@ -74,7 +74,6 @@ impl Runtime {
         &self,
         model: &VerifiedModel,
         providers: &[ExecutionProvider],
-        min_score: f32,
         max_batch: usize,
     ) -> Result<OrtDetector, FatalError> {
         let name = &model.spec.name;
@@ -94,7 +93,7 @@ impl Runtime {
             .map_err(|error| FatalError::new(format!("model `{name}`: {error}"), "report this"))?;
         let on_cores = providers.first() == Some(&ExecutionProvider::Cpu);
         let shapes = Shapes::new(&model.spec, max_batch, on_cores);
-        Ok(OrtDetector { spec: model.spec.clone(), session, options, min_score, shapes, input: Vec::new() })
+        Ok(OrtDetector { spec: model.spec.clone(), session, options, shapes, input: Vec::new() })
     }
 
     fn session(&self, model: &[u8], providers: &[ExecutionProvider]) -> Result<Session, ort::Error> {
@@ -129,13 +128,12 @@ pub struct OrtDetector {
     spec: ModelSpec,
     session: Session,
     options: RunOptions<HasSelectedOutputs>,
-    min_score: f32,
     shapes: Shapes,
     /// Reused from batch to batch.
     input: Vec<f32>,
 }
 
-/// As many candidates in one view are no picture of people or cars, but a failure to tell anything apart.
+/// As many candidates in one view, of a score that usually counts, are no picture of people or cars, but a failure to tell anything apart.
 const MAX_CANDIDATES: usize = 20_000;
 
 impl Detector for OrtDetector {
@@ -143,7 +141,7 @@ impl Detector for OrtDetector {
         &self.spec
     }
 
-    fn detect(&mut self, batch: &[RgbView]) -> PhotoResult<Vec<Vec<Candidate>>> {
+    fn detect(&mut self, batch: &[RgbView], min_score: f32) -> PhotoResult<Vec<Vec<Candidate>>> {
         let Some(first) = batch.first() else { return Ok(Vec::new()) };
         let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
         let name = &self.spec.name;
@@ -188,23 +186,19 @@ impl Detector for OrtDetector {
                     })
                     .collect();
                 let found = match self.spec.family {
-                    Family::Centerface => centerface::decode(&item, self.min_score),
-                    Family::Yunet => yunet::decode(&item, padded.width, self.min_score),
+                    Family::Centerface => centerface::decode(&item, min_score),
+                    Family::Yunet => yunet::decode(&item, padded.width, min_score),
                 }
                 .map_err(|detail| failed(format!("model `{name}`: {detail}")))?;
-                check_candidates(name, found)
+                check_candidates(name, found, self.spec.min_score)
             })
             .collect()
-    }
-
-    fn replace_min_score(&mut self, min_score: f32) -> f32 {
-        std::mem::replace(&mut self.min_score, min_score)
     }
 
     fn warm_up(&mut self) -> PhotoResult<()> {
         for (count, size) in self.shapes.all() {
             let grey = RgbView { size, rgb: vec![128; size.pixels() as usize * 3] };
-            self.detect(&vec![grey; count])?;
+            self.detect(&vec![grey; count], self.spec.min_score)?;
         }
         Ok(())
     }
@@ -225,9 +219,10 @@ fn check_finite(data: &[f32]) -> Result<(), String> {
 
 /// # Errors
 /// `detector_failed` for a box that is no box, `detector_overflow` for too many.
-fn check_candidates(name: &str, found: Vec<Candidate>) -> PhotoResult<Vec<Candidate>> {
-    if found.len() >= MAX_CANDIDATES {
-        let detail = format!("model `{name}`: expected fewer than {MAX_CANDIDATES} candidates, found {}", found.len());
+fn check_candidates(name: &str, found: Vec<Candidate>, usual_score: f32) -> PhotoResult<Vec<Candidate>> {
+    let many = found.iter().filter(|candidate| candidate.score >= usual_score).count();
+    if many >= MAX_CANDIDATES {
+        let detail = format!("model `{name}`: expected fewer than {MAX_CANDIDATES} candidates, found {many}");
         return Err(PhotoError::new(Stage::Detect, ErrorCode::DetectorOverflow, detail));
     }
     if found.iter().any(|candidate| !candidate.area.is_finite()) {
@@ -279,14 +274,15 @@ mod tests {
     #[test]
     fn answers_that_are_no_answers_are_errors() {
         let one = Candidate { area: BoxF { x0: 0.0, y0: 0.0, x1: 1.0, y1: 1.0 }, score: 0.5 };
-        assert_eq!(check_candidates("m", vec![one; 5]).unwrap().len(), 5);
-        let many = check_candidates("m", vec![one; MAX_CANDIDATES]).unwrap_err();
+        assert_eq!(check_candidates("m", vec![one; 5], 0.5).unwrap().len(), 5);
+        let many = check_candidates("m", vec![one; MAX_CANDIDATES], 0.5).unwrap_err();
         assert_eq!(many.code, ErrorCode::DetectorOverflow);
+        assert!(check_candidates("m", vec![one; MAX_CANDIDATES], 0.6).is_ok(), "signs may be many");
         assert!(check_finite(&[0.0, 1.0]).is_ok());
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             assert!(check_finite(&[0.0, value]).is_err());
         }
         let endless = Candidate { area: BoxF { x1: f32::INFINITY, ..one.area }, ..one };
-        assert_eq!(check_candidates("m", vec![endless]).unwrap_err().code, ErrorCode::DetectorFailed);
+        assert_eq!(check_candidates("m", vec![endless], 0.5).unwrap_err().code, ErrorCode::DetectorFailed);
     }
 }

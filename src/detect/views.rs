@@ -45,6 +45,11 @@ impl ViewNeeds {
     pub fn required_scale(&self) -> f32 {
         (self.model_object_px / self.min_object_px).min(MAX_SCALE)
     }
+
+    /// How far neighbouring scales may differ, so that the coarser one sees what a tile of the finer one cuts.
+    pub(super) fn step_limit(&self) -> f32 {
+        MAX_SCALE_STEP.min(self.overlap_px as f32 / self.model_object_px)
+    }
 }
 
 /// All views of a photo of this size, coarse scales first.
@@ -55,16 +60,24 @@ pub fn plan_views(photo: Size, needs: &ViewNeeds) -> Vec<View> {
 
 /// The scales to look at, ascending.
 fn scales(photo: Size, needs: &ViewNeeds) -> Vec<f32> {
-    let long_side = photo.long_side() as f32;
-    let overview = (needs.tile_px as f32 / long_side).min(MAX_SCALE);
+    let overview = overview_scale(photo, needs);
     let finest = needs.required_scale().max((overview * DETAIL_STEP).min(1.0));
     let (low, high) = if overview <= finest { (overview, finest) } else { (finest, overview) };
     if high / low < SAME_SCALE {
         return vec![high / 2.0, high];
     }
-    // Whole steps in geometric progression, none larger than allowed.
-    let step_limit = MAX_SCALE_STEP.min(needs.overlap_px as f32 / needs.model_object_px);
-    let steps = ((high / low).ln() / step_limit.ln()).ceil().max(1.0);
+    scales_between(low, high, photo.long_side() as f32, needs)
+}
+
+/// The scale at which a photo fits one view, as far as enlarging makes sense.
+pub(super) fn overview_scale(photo: Size, needs: &ViewNeeds) -> f32 {
+    (needs.tile_px as f32 / photo.long_side() as f32).min(MAX_SCALE)
+}
+
+/// Both scales and those between them: whole steps in geometric progression, none larger than allowed.
+pub(super) fn scales_between(low: f32, high: f32, long_side: f32, needs: &ViewNeeds) -> Vec<f32> {
+    // A step that is a rounding error longer than allowed is none too many.
+    let steps = ((high / low).ln() / needs.step_limit().ln() - 1e-4).ceil().max(1.0);
     let ratio = (high / low).powf(1.0 / steps);
     let between = (1..steps as i32).map(|step| fill_tiles(low * ratio.powi(step), long_side, needs));
     std::iter::once(low).chain(between).chain([high]).collect()
@@ -79,19 +92,22 @@ fn fill_tiles(scale: f32, long_side: f32, needs: &ViewNeeds) -> f32 {
 }
 
 /// Evenly spread tiles of one scale.
-fn tiles(photo: Size, scale: f32, needs: &ViewNeeds) -> Vec<View> {
+pub(super) fn tiles(photo: Size, scale: f32, needs: &ViewNeeds) -> Vec<View> {
     let scaled = Size::new(scaled_side(photo.width, scale), scaled_side(photo.height, scale));
     let (columns, rows) = (spans(scaled.width, needs), spans(scaled.height, needs));
     let to_photo_x = photo.width as f32 / scaled.width as f32;
     let to_photo_y = photo.height as f32 / scaled.height as f32;
+    // The last edge is the photo's own, whatever rounding makes of it.
+    let end_x = |end: u32| if end == scaled.width { photo.width as f32 } else { end as f32 * to_photo_x };
+    let end_y = |end: u32| if end == scaled.height { photo.height as f32 } else { end as f32 * to_photo_y };
     let mut views = Vec::with_capacity(columns.len() * rows.len());
     for &(y, height) in &rows {
         for &(x, width) in &columns {
             let crop = BoxF {
                 x0: x as f32 * to_photo_x,
                 y0: y as f32 * to_photo_y,
-                x1: ((x + width) as f32 * to_photo_x).min(photo.width as f32),
-                y1: ((y + height) as f32 * to_photo_y).min(photo.height as f32),
+                x1: end_x(x + width),
+                y1: end_y(y + height),
             };
             views.push(View { crop, out: Size::new(width, height) });
         }
@@ -101,7 +117,7 @@ fn tiles(photo: Size, scale: f32, needs: &ViewNeeds) -> Vec<View> {
 
 /// Rounded up, so that nothing is seen smaller than the scale promises; but a rounding error of the scale must not
 /// cost a second tile.
-fn scaled_side(side: u32, scale: f32) -> u32 {
+pub(super) fn scaled_side(side: u32, scale: f32) -> u32 {
     ((side as f32 * scale - 0.01).ceil() as u32).max(1)
 }
 

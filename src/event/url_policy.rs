@@ -1,7 +1,7 @@
 //! Which signed URLs may be fetched: HTTPS, and hosts that the configuration lists.
 //!
-//! Pure checks. Whoever fetches has to connect only to addresses that [`UrlPolicy::may_connect`] allows, ask again for
-//! every redirect, and follow none by itself.
+//! Pure checks. Whoever fetches has to connect only to addresses of the public internet ([`is_public`]), ask again for every
+//! redirect, and follow none by itself.
 
 use std::net::IpAddr;
 
@@ -62,9 +62,9 @@ impl HostRule {
             _ => return Err("`*.` needs a domain"),
         };
         if let RuleHost::Address(address) = host
-            && is_never_allowed(address)
+            && !is_public(address)
         {
-            return Err("link-local, multicast and unspecified addresses are never fetched from");
+            return Err("addresses outside the public internet are never fetched from");
         }
         Ok(Self { host, port })
     }
@@ -114,34 +114,6 @@ impl UrlPolicy {
         Ok(url)
     }
 
-    /// Where a redirect leads, by its `Location` header.
-    ///
-    /// # Errors
-    /// As [`Self::check`].
-    pub fn check_redirect(&self, from: &Url, location: &str) -> Result<Url, UrlRefused> {
-        check_characters(location)?;
-        match Url::parse(location) {
-            Ok(_) => self.check(location),
-            Err(url::ParseError::RelativeUrlWithoutBase) => {
-                let url = from.join(location).map_err(|_| UrlRefused("no URL"))?;
-                // A location like `//host/` names another host.
-                self.check(url.as_str())
-            }
-            Err(_) => Err(UrlRefused("no URL")),
-        }
-    }
-
-    /// Whether a connection for this URL may go to this address: an address of the public internet, or exactly the one that
-    /// both URL and list name.
-    #[must_use]
-    pub fn may_connect(&self, url: &Url, address: IpAddr) -> bool {
-        let Some(host) = url.host() else { return false };
-        match address_of(&host) {
-            Some(named) => named == address && self.check_parsed(url).is_ok(),
-            None => is_public(address),
-        }
-    }
-
     fn check_parsed(&self, url: &Url) -> Result<(), UrlRefused> {
         if url.scheme() != "https" {
             return Err(UrlRefused("another scheme"));
@@ -181,16 +153,5 @@ fn address_of(host: &Host<&str>) -> Option<IpAddr> {
         Host::Domain(_) => None,
         Host::Ipv4(address) => Some((*address).into()),
         Host::Ipv6(address) => Some((*address).into()),
-    }
-}
-
-/// Not even if it is listed: the metadata address of clouds lies there.
-fn is_never_allowed(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_link_local() || address.is_multicast() || address.is_unspecified(),
-        IpAddr::V6(address) => {
-            let mapped = address.to_ipv4_mapped().is_some_and(|address| is_never_allowed(address.into()));
-            mapped || address.is_unicast_link_local() || address.is_multicast() || address.is_unspecified()
-        }
     }
 }

@@ -132,15 +132,27 @@ pub fn read_header(bytes: &[u8], limits: &Limits) -> PhotoResult<PhotoHeader> {
     })
 }
 
+/// What whole photos are seen at if nothing else is said: a quarter.
+const OVERVIEW_SCALE: f32 = 0.25;
+
 /// Decode a photo whose header passed [`read_header`].
 ///
 /// # Errors
 /// As [`read_header`].
 pub fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<Box<dyn Photo>> {
+    open_for(bytes, limits, OVERVIEW_SCALE)
+}
+
+/// The same, where views of the whole photo at `scale` (1 for its full size) will be asked for: a JPEG keeps them from
+/// the one walk that opening takes.
+///
+/// # Errors
+/// As [`read_header`].
+pub fn open_for(bytes: &[u8], limits: &Limits, scale: f32) -> PhotoResult<Box<dyn Photo>> {
     limits.check_encoded(bytes.len() as u64)?;
     guarded(|| {
         let photo = match sniff(bytes)? {
-            Format::Jpeg => return jpeg::open(bytes, limits),
+            Format::Jpeg => return jpeg::open(bytes, limits, scale),
             Format::Png => png::open(bytes, limits)?,
             Format::Webp => webp::open(bytes, limits)?,
             Format::Bmp => bmp::open(bytes, limits)?,

@@ -242,7 +242,13 @@ fn resize(raster: &Raster, crop: BoxF, out: Size, use_alpha: bool) -> PhotoResul
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .use_alpha(use_alpha)
-        .crop(f64::from(crop.x0), f64::from(crop.y0), f64::from(crop.width()), f64::from(crop.height()));
+        // Differences of single precision may be rounded up, and so end beyond the edge.
+        .crop(
+            f64::from(crop.x0),
+            f64::from(crop.y0),
+            f64::from(crop.x1) - f64::from(crop.x0),
+            f64::from(crop.y1) - f64::from(crop.y0),
+        );
     Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(&error))?;
     Ok(target.into_vec())
 }
@@ -275,6 +281,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_crop_that_ends_at_the_edge_does_not_end_behind_it() {
+        let size = Size::new(1147, 873);
+        let picture = || RgbView { size, rgb: vec![0; size.pixels() as usize * 3] };
+        for (x0, y0) in [(4.790_344, 0.0), (4.790_344, 4.920_654_3), (0.1, 0.7)] {
+            let crop = BoxF { x0, y0, x1: 1147.0, y1: 873.0 };
+            assert!(resize_rgb(picture(), crop, Size::new(800, 608)).is_ok(), "{crop:?}");
+        }
+    }
 
     /// A grey photo whose every pixel is different, in any orientation.
     fn numbered(orientation: Orientation, upright: Size, block: Size) -> PixelPhoto {

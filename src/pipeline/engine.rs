@@ -77,12 +77,11 @@ impl Engine {
                                 Box::new(crate::detect::StubDetector::new(model.spec.clone())) as Box<dyn Detector>
                             );
                         }
-                        let detector =
-                            self.runtime.detector(model, &config.execution_providers, min_score, max_batch)?;
+                        let detector = self.runtime.detector(model, &config.execution_providers, max_batch)?;
                         Ok(Box::new(detector) as Box<dyn Detector>)
                     })
                     .collect::<Result<_, FatalError>>()?;
-                Ok(ModelSet { detectors, min_object_px, on_cores })
+                Ok(ModelSet { detectors, min_object_px, min_score, exhaustive: config.exhaustive, on_cores })
             })
             .collect::<Result<_, FatalError>>()?;
         let options = PoolOptions {
@@ -113,7 +112,8 @@ impl Engine {
             .map(|model| {
                 let (min_object_px, min_score) = needs(config, &model.spec);
                 let min_score = wanted.min_score(model.spec.class).unwrap_or(min_score);
-                format!("{} {min_object_px} {min_score}", model.spec.sha256)
+                let focus = model.spec.focus(min_score).filter(|_| !config.exhaustive);
+                format!("{} {min_object_px} {min_score} {focus:?}", model.spec.sha256)
             })
             .collect();
         let deciding = format!("{} {models:?} {redaction:?}", env!("CARGO_PKG_VERSION"));

@@ -211,9 +211,9 @@ impl Workshop {
         let bytes = Arc::clone(fetched);
         let opening = async {
             let header = header?;
-            let photo =
-                self.cpu.run(move || photo::open(&bytes.bytes, &limits)).await.map_err(|_| ended(Stage::Open))??;
-            Ok((header, photo))
+            let scale = self.detectors.opening_scale(header.upright);
+            let opened = self.cpu.run(move || photo::open_for(&bytes.bytes, &limits, scale)).await;
+            Ok((header, opened.map_err(|_| ended(Stage::Open))??))
         };
         let (header, photo) = clock.follow(Stage::Open, time.open, opening).await?;
         failpoint::crash_on(upload, &fetched.sha256);

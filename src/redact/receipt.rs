@@ -63,6 +63,9 @@ pub struct ModelFacts {
 pub struct ViewFacts {
     pub count: u32,
     pub megapixels: f64,
+    /// The share of the photo that was looked at with the detail that the smallest object needs: 1 where that was done
+    /// everywhere, for the class for which it is least.
+    pub full_share: f64,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -2,7 +2,6 @@
 
 use obscura::event::{HostRule, UrlPolicy};
 use proptest::{prelude::*, proptest};
-use url::Url;
 
 fn policy(hosts: &[&str]) -> UrlPolicy {
     UrlPolicy::new(&hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>())
@@ -14,8 +13,8 @@ fn hosts_are_matched_whole() {
         "photos.example.com",
         "other.example.com:8443",
         "*.bucket.example.org",
-        "192.0.2.7",
-        "[2001:db8::7]:8443",
+        "52.95.110.7",
+        "[2606:4700::7]:8443",
     ]);
     for url in [
         "https://photos.example.com/a?b=c",
@@ -23,8 +22,8 @@ fn hosts_are_matched_whole() {
         "https://other.example.com:8443/",
         "https://eu.bucket.example.org/a",
         "https://a.b.bucket.example.org/a",
-        "https://192.0.2.7/a",
-        "https://[2001:db8::7]:8443/a",
+        "https://52.95.110.7/a",
+        "https://[2606:4700::7]:8443/a",
     ] {
         assert!(policy.check(url).is_ok(), "{url}");
     }
@@ -59,10 +58,10 @@ fn hosts_are_matched_whole() {
         "https://photos.example.com/ä",
         "https://photoſ.example.com/",
         "https://%70hotos.example.com/",
-        "https://192.0.2.8/",
-        "https://192.0.2.7:8443/",
-        "https://[2001:db8::7]/",
-        "https://[::ffff:192.0.2.7]/",
+        "https://52.95.110.8/",
+        "https://52.95.110.7:8443/",
+        "https://[2606:4700::7]/",
+        "https://[::ffff:52.95.110.7]/",
         "https://127.0.0.1/",
         "https://0x7f000001/",
         "https://2130706433/",
@@ -75,53 +74,8 @@ fn hosts_are_matched_whole() {
 }
 
 #[test]
-fn every_redirect_is_checked() {
-    let policy = policy(&["photos.example.com", "cdn.example.com"]);
-    let from = policy.check("https://photos.example.com/dir/a?s=1").expect("allowed");
-    for (location, to) in [
-        ("b", "https://photos.example.com/dir/b"),
-        ("/b?c", "https://photos.example.com/b?c"),
-        ("https://cdn.example.com/b", "https://cdn.example.com/b"),
-        ("//cdn.example.com/b", "https://cdn.example.com/b"),
-    ] {
-        assert_eq!(policy.check_redirect(&from, location).map(String::from), Ok(to.to_owned()));
-    }
-    for location in [
-        "http://photos.example.com/b",
-        "https://127.0.0.1/",
-        "https://169.254.169.254/latest/meta-data/",
-        "//localhost/b",
-        "//evil.example/b",
-        "/\\evil.example/b",
-        "\\\\evil.example\\b",
-        "https:evil.example",
-        "file:///etc/passwd",
-        "javascript:1",
-        "/b\r\nHost: evil",
-    ] {
-        assert!(policy.check_redirect(&from, location).is_err(), "{location}");
-    }
-}
-
-#[test]
-fn connections_go_to_public_or_listed_addresses() {
-    let policy = policy(&["photos.example.com", "127.0.0.1:8443"]);
-    let may = |url: &str, address: &str| {
-        policy.may_connect(&Url::parse(url).expect("a URL"), address.parse().expect("an address"))
-    };
-    assert!(may("https://photos.example.com/", "52.95.110.1"));
-    assert!(!may("https://photos.example.com/", "127.0.0.1"), "a name that resolves to a listed address");
-    assert!(!may("https://photos.example.com/", "10.0.0.1"));
-    assert!(!may("https://photos.example.com/", "169.254.169.254"));
-    assert!(may("https://127.0.0.1:8443/", "127.0.0.1"));
-    assert!(!may("https://127.0.0.1:8443/", "127.0.0.2"));
-    assert!(!may("https://127.0.0.1/", "127.0.0.1"), "another port");
-    assert!(!may("https://8.8.8.8/", "8.8.8.8"), "an address that is not listed");
-}
-
-#[test]
 fn entries_of_the_list_are_hosts() {
-    for host in ["a", "a.b", "a:1", "*.a.b", "*.a.b:8443", "10.0.0.1", "[::1]:8443", "a_b.example"] {
+    for host in ["a", "a.b", "a:1", "*.a.b", "*.a.b:8443", "8.8.8.8", "[2606:4700::1111]:8443", "a_b.example"] {
         assert!(HostRule::parse(host).is_ok(), "{host}");
     }
     for host in [
@@ -140,6 +94,9 @@ fn entries_of_the_list_are_hosts() {
         "a:99999",
         "a.b.",
         "*.10.0.0.1",
+        "10.0.0.1",
+        "127.0.0.1:8443",
+        "[::1]:8443",
         "169.254.169.254",
         "[fe80::1]",
         "[::ffff:169.254.169.254]",

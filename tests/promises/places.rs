@@ -63,11 +63,16 @@ fn check(fixture_name: &str, object: Rect, needs: &ViewNeeds) {
     }
     let bench = Bench::new();
     photo.save(bench.input().join("large.png")).unwrap();
-    assert_eq!(bench.redact(&[]).code, 0);
-    let redacted = rects(&bench.receipt("large.png")["redacted"]);
-    for place in truth {
-        let share = covered_share(place, &redacted);
-        assert!(share >= 0.9, "{place:?} is covered to {share:.2} only");
+    for (arguments, full_share) in [(&[][..], 0.0..0.5), (&["--exhaustive"], 1.0..1.1)] {
+        assert_eq!(bench.redact(arguments).code, 0);
+        let receipt = bench.receipt("large.png");
+        let redacted = rects(&receipt["redacted"]);
+        for &place in &truth {
+            let share = covered_share(place, &redacted);
+            assert!(share >= 0.9, "{place:?} is covered to {share:.2} only, {arguments:?}");
+        }
+        let looked_at = receipt["views"]["full_share"].as_f64().unwrap();
+        assert!(full_share.contains(&looked_at), "{looked_at}, {arguments:?}");
     }
 }
 

@@ -40,11 +40,11 @@ pub(super) fn read_header(bytes: &[u8], limits: &Limits) -> PhotoResult<PhotoHea
     Ok(PhotoHeader { format: Format::Jpeg, upright: segments.orientation.turn_size(stored), decoded_bytes })
 }
 
-pub(super) fn open(bytes: &[u8], limits: &Limits) -> PhotoResult<Box<dyn Photo>> {
+pub(super) fn open(bytes: &[u8], limits: &Limits, scale: f32) -> PhotoResult<Box<dyn Photo>> {
     let segments = walk(bytes)?;
     let stored = checked_size(&segments, limits)?;
     match Frame::to_splice(&segments)? {
-        Some(frame) => Ok(Box::new(SplicePhoto::open(bytes, &segments, frame)?)),
+        Some(frame) => Ok(Box::new(SplicePhoto::open(bytes, &segments, frame, scale)?)),
         None => Ok(Box::new(pixels::open(bytes, &segments, stored, limits)?)),
     }
 }

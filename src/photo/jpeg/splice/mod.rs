@@ -38,12 +38,13 @@ use crate::{
 /// time: what had a code or was missing has one then.
 const ATTEMPTS: usize = 3;
 
-/// Bytes that opening takes beside the file: coded data, index, reduced picture, and the coded data once more when it
+/// Bytes that opening takes at most beside the file: coded data, index, reduced picture (the whole, if everything is to be
+/// looked for in the finest detail), and the coded data once more when it
 /// is changed. Tables come to less than 100 kB.
 pub(super) fn memory_bytes(frame: &Frame, segments: &Segments) -> u64 {
     let scan = 2 * segments.kept_bytes();
     let index = 2 * frame.mcus() * INDEX_BYTES;
-    let reduced = frame.mcus() * frame.blocks_per_mcu() * view::reduced_scale(frame.size).pow(2);
+    let reduced = frame.mcus() * frame.blocks_per_mcu() * 64;
     (scan + index + reduced) as u64
 }
 
@@ -61,9 +62,8 @@ pub(super) struct SplicePhoto {
 impl SplicePhoto {
     /// # Errors
     /// `corrupt_image` if the coded data does not hold what the headers promise.
-    pub fn open(bytes: &[u8], segments: &Segments, frame: Frame) -> PhotoResult<Self> {
-        let scale = view::reduced_scale(frame.size);
-        Self::open_at(bytes, segments, frame, scale)
+    pub fn open(bytes: &[u8], segments: &Segments, frame: Frame, scale: f32) -> PhotoResult<Self> {
+        Self::open_at(bytes, segments, frame, view::scale_of_blocks(scale))
     }
 
     /// The same, with a reduced picture of so many pixels for the side of a block, or none.

@@ -77,7 +77,7 @@ fn plan() -> impl Strategy<Value = Vec<([f32; 4], Style)>> {
 fn spliceable(bytes: &[u8]) -> SplicePhoto {
     let segments = walk_segments(bytes).unwrap();
     let frame = Frame::to_splice(&segments).unwrap().expect("what the encoder writes can be spliced");
-    SplicePhoto::open(bytes, &segments, frame).unwrap()
+    SplicePhoto::open(bytes, &segments, frame, 0.25).unwrap()
 }
 
 fn regions(photo: &SplicePhoto, plan: &[([f32; 4], Style)]) -> Vec<Obscured> {

@@ -15,10 +15,6 @@ use crate::{
     },
 };
 
-/// The picture of the whole photo that opening leaves behind has at least this many pixels on its longer side: what the
-/// coarsest view of a detector asks for.
-const OVERVIEW_PX: u32 = 896;
-
 /// Resampling looks so far beyond a crop, in pixels of the decoded picture.
 const MARGIN_PX: u32 = 4;
 
@@ -29,10 +25,10 @@ pub(super) struct Reduced {
     pub planes: Vec<Plane>,
 }
 
-/// The scale of the reduced picture; 8, the photo as it is, where half the size would be too small: all views of such a
-/// photo show most of it.
-pub(super) fn reduced_scale(photo: Size) -> usize {
-    [1, 2, 4].into_iter().find(|&scale| photo.long_side() * scale / 8 >= OVERVIEW_PX).unwrap_or(8) as usize
+/// Pixels for the side of a block in the smallest picture that shows no less than `scale` does.
+pub(super) fn scale_of_blocks(scale: f32) -> usize {
+    // Views are rounded up to whole pixels.
+    [1, 2, 4].into_iter().find(|&pixels| scale <= pixels as f32 / 8.0 * 1.002).unwrap_or(8)
 }
 
 impl SplicePhoto {
@@ -107,8 +103,7 @@ type Placed = (RgbView, (usize, (f32, f32)));
 /// The smallest scale that shows no less than is asked for.
 fn scale_for(crop: BoxF, out: Size) -> usize {
     let wanted = (out.width as f32 / crop.width()).max(out.height as f32 / crop.height());
-    // Views are rounded up to whole pixels.
-    [1, 2, 4].into_iter().find(|&scale| wanted <= scale as f32 / 8.0 * 1.002).unwrap_or(8)
+    scale_of_blocks(wanted)
 }
 
 fn reduced_side(pixels: u32, scale: u32) -> u32 {
