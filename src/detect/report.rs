@@ -13,9 +13,30 @@ pub struct DetectionReport {
     detections: Vec<Detection>,
     models: Vec<ModelFacts>,
     views: ViewFacts,
+    /// Everything that the detectors answered, before scores were asked for and boxes united.
+    candidates: Vec<Detection>,
 }
 
 impl DetectionReport {
+    /// What would have been found if `wanted` had been asked for: of its classes, from its scores. Detectors answer from
+    /// a lowest score of their own; below that nothing is known.
+    #[must_use]
+    pub fn as_wanted(&self, policy: &RedactionPolicy, wanted: &Wanted) -> Vec<Detection> {
+        let counts = |found: &&Detection| {
+            wanted.wants(found.class) && wanted.min_score(found.class).is_none_or(|least| found.score >= least)
+        };
+        let mut detections = Vec::new();
+        for &class in &wanted.classes {
+            let of_class = self.candidates.iter().filter(counts).filter(|found| found.class == class);
+            let candidates = of_class.map(|found| Candidate { area: found.area, score: found.score }).collect();
+            let margin = policy.of(class);
+            let united = merge::unite(candidates, (margin.enlarge_x, margin.enlarge_y));
+            let detection = |found: Candidate| Detection { class, area: found.area, score: found.score };
+            detections.extend(united.into_iter().map(detection));
+        }
+        detections
+    }
+
     #[must_use]
     pub fn detections(&self) -> &[Detection] {
         &self.detections
@@ -78,26 +99,23 @@ impl ReportBuilder {
             return Err(failed(format!("expected answers for {expected} views, found {}", answers.len())));
         }
         let mut answers = answers.into_iter();
-        let mut report = DetectionReport { detections: Vec::new(), models: Vec::new(), views: ViewFacts::default() };
+        let mut report = DetectionReport {
+            detections: Vec::new(),
+            models: Vec::new(),
+            views: ViewFacts::default(),
+            candidates: Vec::new(),
+        };
         for Expected { class, facts, views } in self.models {
-            let mut candidates = Vec::new();
             for (view, found) in views.iter().zip(answers.by_ref()) {
-                let counts =
-                    |candidate: &Candidate| wanted.min_score(class).is_none_or(|least| candidate.score >= least);
-                let found = found.into_iter().filter(counts);
-                candidates.extend(found.filter_map(|candidate| to_photo(candidate, view, self.photo)));
+                let in_photo = found.into_iter().filter_map(|candidate| to_photo(candidate, view, self.photo));
+                let of_class = in_photo.map(|found| Detection { class, area: found.area, score: found.score });
+                report.candidates.extend(of_class);
                 report.views.count += 1;
                 report.views.megapixels += view.out.pixels() as f64 / 1e6;
             }
-            let margin = policy.of(class);
-            let united = merge::unite(candidates, (margin.enlarge_x, margin.enlarge_y));
-            report.detections.extend(united.into_iter().map(|found| Detection {
-                class,
-                area: found.area,
-                score: found.score,
-            }));
             report.models.push(facts);
         }
+        report.detections = report.as_wanted(policy, wanted);
         report.views.megapixels = (report.views.megapixels * 100.0).round() / 100.0;
         Ok(report)
     }
