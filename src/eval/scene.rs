@@ -82,16 +82,12 @@ impl Pasting {
         let mut taken: Vec<Rect> = Vec::new();
         while placed.len() < self.photos_each {
             let Some(labelled) = self.left.take().or_else(|| self.take(photos, ways)) else { break };
-            match self.canvases.place(&labelled.0, &taken) {
-                Some(place) => {
-                    taken.push(place);
-                    placed.push((labelled, place));
-                }
-                None => {
-                    self.left = Some(labelled);
-                    break;
-                }
-            }
+            let Some(place) = self.canvases.place(&labelled.0, &taken) else {
+                self.left = Some(labelled);
+                break;
+            };
+            taken.push(place);
+            placed.push((labelled, place));
         }
         if placed.is_empty() {
             return self.aside.pop_front();
