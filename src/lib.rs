@@ -2,13 +2,14 @@
 //!
 //! The modules follow a photo: [`photo`] opens it, [`detect`] finds faces and plates, [`redact`] obscures them and
 //! proves it, [`store`] writes the result. [`pipeline`] leads photos along that path; [`config`] says how.
-//! `docs/architecture.md` tells the whole.
+//! [`eval`] measures how much of what must be hidden is hidden. `docs/architecture.md` tells the whole.
 
 pub mod admin;
 pub mod config;
 pub mod cpu;
 pub mod detect;
 pub mod error;
+pub mod eval;
 pub mod event;
 pub mod failpoint;
 pub mod geometry;

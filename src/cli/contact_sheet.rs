@@ -148,7 +148,7 @@ impl RedactedEntry {
 
 /// Characters that control, break lines or turn the direction of writing are written out, so that no name passes for
 /// another: `gpj.exe` must not read `exe.jpg`.
-fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let turns =
         |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let hidden = |c: char| c.is_control() || turns(c);

@@ -5,6 +5,7 @@ mod check;
 mod config_args;
 mod contact_sheet;
 mod doctor;
+mod eval;
 mod folders;
 mod models;
 mod redact;
@@ -40,6 +41,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Doctor(doctor::DoctorArgs),
     Check(check::CheckArgs),
+    Eval(eval::EvalArgs),
     Models(models::ModelsArgs),
 }
 
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Models(args) => models::run(args),
     };
     result.unwrap_or_else(|stop| {

@@ -40,6 +40,8 @@ pub struct CoarseViews {
 
 /// Signs are gathered into cells of so many view pixels: no view is smaller, and sides are whole multiples.
 const CELL_PX: u32 = 32;
+/// Largest side of a view around signs, in view pixels: a session never gives back the memory of its largest view.
+const MAX_SIDE_PX: u32 = 640;
 /// What starting with another view costs, in view pixels.
 const VIEW_COST_PX: u64 = 8192;
 /// Coarse views that take more than this share of looking everywhere are not worth it.
@@ -189,7 +191,7 @@ impl<'a> Grid<'a> {
             }
             let bounds = Bounds::of(&cells);
             let sides: [(u32, u32); 2] = std::array::from_fn(|axis| self.side(bounds, axis));
-            let is_too_large = sides.iter().any(|(start, end)| end - start > self.needs.tile_px);
+            let is_too_large = sides.iter().any(|(start, end)| end - start > self.needs.tile_px.min(MAX_SIDE_PX));
             let best = (0..2).filter_map(|axis| self.best_cut(&cells, bounds, axis, is_too_large)).min();
             match best {
                 Some((cost, axis, at)) if is_too_large || cost < self.cost(bounds) => {

@@ -17,9 +17,30 @@ pub struct DetectionReport {
     detections: Vec<Detection>,
     models: Vec<ModelFacts>,
     views: ViewFacts,
+    /// Everything that the detectors found, before higher scores were asked for and boxes united.
+    candidates: Vec<Detection>,
 }
 
 impl DetectionReport {
+    /// What would have been found if `wanted` had been asked for: of its classes, from its scores. Detectors answer from
+    /// a lowest score of their own; below that nothing is known.
+    #[must_use]
+    pub fn as_wanted(&self, policy: &RedactionPolicy, wanted: &Wanted) -> Vec<Detection> {
+        let counts = |found: &&Detection| {
+            wanted.wants(found.class) && wanted.min_score(found.class).is_none_or(|least| found.score >= least)
+        };
+        let mut detections = Vec::new();
+        for &class in &wanted.classes {
+            let of_class = self.candidates.iter().filter(counts).filter(|found| found.class == class);
+            let candidates = of_class.map(|found| Candidate { area: found.area, score: found.score }).collect();
+            let margin = policy.of(class);
+            let united = merge::unite(candidates, (margin.enlarge_x, margin.enlarge_y));
+            let detection = |found: Candidate| Detection { class, area: found.area, score: found.score };
+            detections.extend(united.into_iter().map(detection));
+        }
+        detections
+    }
+
     #[must_use]
     pub fn detections(&self) -> &[Detection] {
         &self.detections
@@ -142,26 +163,21 @@ impl ReportBuilder {
             return Err(failed(format!("{open} views were not looked at")));
         }
         let views = ViewFacts { full_share: 1.0, ..ViewFacts::default() };
-        let mut report = DetectionReport { detections: Vec::new(), models: Vec::new(), views };
+        let mut report = DetectionReport { detections: Vec::new(), models: Vec::new(), views, candidates: Vec::new() };
         for model in self.models {
-            let least = wanted.min_score(model.class).unwrap_or(0.0).max(model.min_score);
-            let mut candidates = Vec::new();
             for (question, found) in model.questions.iter().zip(&model.answers) {
-                let found = found.iter().filter(|candidate| candidate.score >= least);
-                candidates.extend(found.filter_map(|candidate| to_photo(*candidate, &question.view, self.photo)));
+                let found = found.iter().filter(|candidate| candidate.score >= model.min_score);
+                let in_photo = found.filter_map(|candidate| to_photo(*candidate, &question.view, self.photo));
+                let of_class =
+                    in_photo.map(|found| Detection { class: model.class, area: found.area, score: found.score });
+                report.candidates.extend(of_class);
                 report.views.count += 1;
                 report.views.megapixels += question.view.out.pixels() as f64 / 1e6;
             }
-            let margin = policy.of(model.class);
-            let united = merge::unite(candidates, (margin.enlarge_x, margin.enlarge_y));
-            report.detections.extend(united.into_iter().map(|found| Detection {
-                class: model.class,
-                area: found.area,
-                score: found.score,
-            }));
             report.views.full_share = report.views.full_share.min(model.full_share);
             report.models.push(model.facts);
         }
+        report.detections = report.as_wanted(policy, wanted);
         report.views.megapixels = (report.views.megapixels * 100.0).round() / 100.0;
         report.views.full_share = (report.views.full_share * 1000.0).round() / 1000.0;
         Ok(report)

@@ -12,19 +12,63 @@ use crate::{
     failpoint::{self, Edge},
 };
 
-/// Wall time by stage of one photo.
+/// Time by stage of one photo: wall time, unless it is made to measure otherwise.
 #[derive(Debug, Default)]
 pub struct StageClock {
     spent: Vec<(Stage, Duration)>,
+    measure: Measure,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Measure {
+    #[default]
+    Wall,
+    ProcessCpu,
+}
+
+/// When a stage began.
+enum Begin {
+    At(Instant),
+    Cpu(Duration),
+}
+
+impl Measure {
+    fn begin(self) -> Begin {
+        match self {
+            Self::Wall => Begin::At(Instant::now()),
+            Self::ProcessCpu => Begin::Cpu(process_cpu()),
+        }
+    }
+}
+
+impl Begin {
+    fn elapsed(&self) -> Duration {
+        match self {
+            Self::At(instant) => instant.elapsed(),
+            Self::Cpu(before) => process_cpu().saturating_sub(*before),
+        }
+    }
+}
+
+/// CPU time of all threads of the process so far.
+fn process_cpu() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(spent).unwrap_or_default()
 }
 
 impl StageClock {
+    /// Measures the CPU time of the whole process instead: of a stage only where nothing else is in work.
+    #[must_use]
+    pub fn of_process_cpu() -> Self {
+        Self { spent: Vec::new(), measure: Measure::ProcessCpu }
+    }
+
     /// Run a stage's work. A panic becomes `internal_error` at this stage.
     ///
     /// # Errors
     /// Those of `work`.
     pub fn run<T>(&mut self, stage: Stage, work: impl FnOnce() -> PhotoResult<T>) -> PhotoResult<T> {
-        let started = Instant::now();
+        let started = self.measure.begin();
         let result = guarded(stage, || {
             failpoint::hit(stage, Edge::Enter)?;
             let value = work()?;
@@ -45,7 +89,7 @@ impl StageClock {
         limit: Duration,
         work: impl Future<Output = PhotoResult<T>>,
     ) -> PhotoResult<T> {
-        let started = Instant::now();
+        let started = self.measure.begin();
         let result = async {
             guarded(stage, || failpoint::hit(stage, Edge::Enter))?;
             let value = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {

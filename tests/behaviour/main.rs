@@ -7,6 +7,7 @@ mod admin;
 mod bad_input;
 mod command_line;
 mod doctor;
+mod eval;
 mod formats;
 mod health;
 mod metadata;

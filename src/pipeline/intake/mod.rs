@@ -250,7 +250,7 @@ impl<S: Source, R: FnMut(Outcome)> Intake<S, R> {
         let leave = self.enter(id, &upload);
         self.tasks.spawn(async move {
             crate::failpoint::abandon(&upload);
-            let outcome = shop.process(upload, alone, &leave).await;
+            let outcome = Box::pin(shop.process(upload, alone, &leave)).await;
             let is_recorded = outcome.result.is_ok() || outcome.record_problem.is_none() || end_without_record;
             // Without its record a failed photo would be lost; dropped, it comes again.
             if is_recorded && !matches!(outcome.result, Ok(Done::NotStarted)) {
