@@ -1,5 +1,6 @@
 # Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
-.PHONY: help setup build demo test check fmt docs bench bench-worker accuracy judge soak fuzz advisories clean
+.PHONY: help setup build demo test check check-ops rules fmt docs bench bench-worker accuracy judge soak fuzz advisories \
+    image-root images pin-images compose clean
 
 PHOTOS ?=
 DATA ?=
@@ -7,9 +8,10 @@ COUNT ?= 2000
 TARGET ?= open_jpeg
 SECONDS ?= 60
 DEMO_OUT := demo/out
+IMAGE_ARGS := --build-arg VERSION="$$(git describe --always --dirty)" --build-arg REVISION="$$(git rev-parse HEAD)"
 
 help:        ## Show this list
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup:       ## Fetch the ONNX Runtime library (pinned version and hash)
 	@scripts/setup.sh
@@ -24,13 +26,22 @@ test:        ## Set up and run every test
 	@scripts/setup.sh --tests
 	cargo test --locked --all-features
 
-check:       ## Formatting, lints, licences, unused dependencies, docs
+check:       ## Formatting, lints, licences, unused dependencies, docs, manifests, images, rules, dashboards
 	@scripts/setup.sh --check
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets --all-features -- -D warnings
 	cargo deny --log-level error check licenses bans sources
 	cargo machete
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+	.setup/ops/bin/python scripts/check_ops
+
+check-ops:   ## Only manifests, images, rules and dashboards
+	@scripts/setup.sh --check
+	.setup/ops/bin/python scripts/check_ops
+
+rules:       ## Write what follows from k8s/components/monitoring/rules.yaml anew
+	@scripts/setup.sh --check
+	.setup/ops/bin/python scripts/check_ops --write
 
 fmt:         ## Format the code
 	cargo fmt --all
@@ -63,6 +74,21 @@ fuzz:        ## Fuzz one parser: TARGET=open_gif SECONDS=60
 
 advisories:  ## Known vulnerabilities (needs an open network)
 	cargo deny check advisories
+
+image-root:  ## Lay out what the CPU image adds to its base, in .setup/image, and print the sizes
+	@docker/build.sh .setup/image
+
+images:      ## Build both images; needs Docker
+	docker build --file docker/cpu.Dockerfile --tag obscura:local $(IMAGE_ARGS) .
+	docker build --file docker/gpu.Dockerfile --tag obscura-gpu:local $(IMAGE_ARGS) .
+
+pin-images:  ## Put today's digests behind the names of base images; needs an open network
+	@docker/pin.sh
+
+compose:     ## A whole system with dashboards on this machine, fed with photos (PHOTOS=dir for your own); needs Docker
+	@scripts/setup.sh --pictures
+	@[ -n "$(PHOTOS)" ] || .setup/venv/bin/python scripts/make_demo_photos.py --out .setup/demo
+	PHOTOS="$(if $(PHOTOS),$(abspath $(PHOTOS)),$(CURDIR)/.setup/demo)" docker compose --file docker/compose.yaml up --build
 
 clean:       ## Remove build products and fetched files
 	cargo clean
