@@ -41,7 +41,7 @@ cp LICENSE-MIT LICENSE-APACHE "$root/share/licenses/"
 cp models/NOTICE "$root/share/licenses/models"
 cp "$runtime/LICENSE" "$root/share/licenses/onnxruntime"
 cp "$runtime/ThirdPartyNotices.txt" "$root/share/licenses/onnxruntime-third-party"
-[ ! -f .setup/licences/crates.html ] || cp .setup/licences/crates.html "$root/share/licenses/"
+python3 scripts/licences.py > "$root/share/licenses/crates"
 
 chmod -R u=rwX,go=rX "$root"
 kib() { du --apparent-size --summarize --block-size=1K "$@" | awk '{ sum += $1 } END { print sum }'; }

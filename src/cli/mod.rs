@@ -6,6 +6,7 @@ mod config_args;
 mod contact_sheet;
 mod doctor;
 mod folders;
+mod health;
 mod models;
 mod redact;
 mod replay;
@@ -22,12 +23,13 @@ use clap::{Parser, Subcommand};
 use obscura::{config::ConfigProblem, error::FatalError};
 
 const EXIT_QUARANTINED: u8 = 1;
+const EXIT_UNWELL: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 const EXIT_FATAL: u8 = 3;
 
 /// Finds and obscures faces and licence plates in photos. Never publishes what was not checked.
 #[derive(Debug, Parser)]
-#[command(name = "obscura", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "obscura", version = obscura::VERSION, max_term_width = 100, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,6 +43,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Check(check::CheckArgs),
     Models(models::ModelsArgs),
+    Health(health::HealthArgs),
 }
 
 /// Why a command stopped.
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),
+        Command::Health(args) => health::run(args),
     };
     result.unwrap_or_else(|stop| {
         match stop {
