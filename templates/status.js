@@ -17,20 +17,19 @@
       plot.setAttribute("aria-label", told);
       document.getElementById(`most-${key}`).textContent = most;
     }
-    const rows = view.failures.map((failure) => {
-      const row = document.createElement("tr");
-      const cells = [failure.code, failure.stage, failure.count, failure.ago, failure.hint];
-      for (const [index, text] of cells.entries()) {
-        const cell = document.createElement("td");
-        cell.textContent = text;
-        if (index === cells.length - 1) cell.className = "words";
-        row.append(cell);
-      }
-      return row;
-    });
-    document.getElementById("failures").replaceChildren(...rows);
-    document.getElementById("no-failures").hidden = rows.length > 0;
-    document.getElementById("some-failures").hidden = rows.length === 0;
+    const list = document.getElementById("failures");
+    list.replaceChildren(...view.failures.map(({ code, stage, count, ago, hint }) => {
+      const item = document.createElement("li");
+      const [name, how, what] = ["strong", "span", "span"].map((tag) => document.createElement(tag));
+      name.textContent = code;
+      how.textContent = `at ${stage}, ${count} times, last ${ago}`;
+      what.textContent = hint;
+      what.className = "hint";
+      item.append(name, " ", how, " ", what);
+      return item;
+    }));
+    list.hidden = view.failures.length === 0;
+    document.getElementById("no-failures").hidden = !list.hidden;
   }
 
   function start() {
