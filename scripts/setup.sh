@@ -6,6 +6,7 @@
 #   scripts/setup.sh --tests    also the tools, pictures and servers of the tests
 #   scripts/setup.sh --bench    also what builds the peers of `make bench`
 #   scripts/setup.sh --check    also the tools of `make check`
+#   scripts/setup.sh --release  also what writes the bill of materials
 #   scripts/setup.sh --gpu      also ONNX Runtime with the CUDA and TensorRT providers
 #   scripts/setup.sh --fuzz     also cargo-fuzz
 #
@@ -181,17 +182,18 @@ setup_kafka() {
     fi
 }
 
-setup_azurite() {
-    local source=scripts/servers/azurite
-    cmp --silent "$source/package-lock.json" .setup/azurite/installed.json && return
+# npm_packages NAME WHAT: what scripts/servers/NAME locks, in .setup/NAME.
+npm_packages() {
+    local source=scripts/servers/$1
+    cmp --silent "$source/package-lock.json" ".setup/$1/installed.json" && return
     need node nodejs
     need npm npm
-    say "fetching Azurite, for tests"
-    rm -rf .setup/azurite
-    mkdir -p .setup/azurite
-    cp "$source/package.json" "$source/package-lock.json" .setup/azurite/
-    npm ci --prefix .setup/azurite --silent --ignore-scripts --no-audit --no-fund
-    cp "$source/package-lock.json" .setup/azurite/installed.json
+    say "fetching $2, for tests"
+    rm -rf ".setup/$1"
+    mkdir -p ".setup/$1"
+    cp "$source/package.json" "$source/package-lock.json" ".setup/$1/"
+    npm ci --prefix ".setup/$1" --silent --ignore-scripts --no-audit --no-fund
+    cp "$source/package-lock.json" ".setup/$1/installed.json"
 }
 
 setup_moto() {
@@ -245,7 +247,9 @@ for argument in "$@"; do
             setup_pictures
             setup_fixtures
             setup_kafka
-            setup_azurite
+            npm_packages azurite Azurite
+            need chromium chromium
+            npm_packages browser "what drives the browser"
             setup_moto ;;
         --bench)
             need cmake cmake
@@ -259,6 +263,7 @@ for argument in "$@"; do
             cargo_tool cargo-machete 0.9.2
             need promtool prometheus
             setup_ops ;;
+        --release) cargo_tool cargo-cyclonedx 0.5.9 ;;
         --gpu) setup_onnxruntime_gpu ;;
         --fuzz) cargo_tool cargo-fuzz 0.13.2 ;;
         *) echo "error: unknown argument $argument" >&2; exit 2 ;;

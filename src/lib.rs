@@ -15,6 +15,7 @@ pub mod geometry;
 pub mod kafka;
 pub mod photo;
 pub mod pipeline;
+pub mod plan;
 pub mod redact;
 pub mod source;
 pub mod store;

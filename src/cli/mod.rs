@@ -1,13 +1,16 @@
 //! The command line. Exit codes: 0 all done, 1 some photos quarantined or some check failed, 2 usage or configuration,
 //! 3 could not go on, 128 and a signal's number: ended by it.
 
+mod bench;
 mod check;
 mod config_args;
 mod contact_sheet;
 mod doctor;
 mod folders;
+mod generate;
 mod health;
 mod models;
+mod plan;
 mod redact;
 mod replay;
 mod report;
@@ -19,7 +22,7 @@ mod worker_args;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use obscura::{config::ConfigProblem, error::FatalError};
 
 const EXIT_QUARANTINED: u8 = 1;
@@ -44,6 +47,12 @@ enum Command {
     Check(check::CheckArgs),
     Models(models::ModelsArgs),
     Health(health::HealthArgs),
+    Bench(bench::BenchArgs),
+    Plan(plan::PlanArgs),
+    #[command(hide = true)]
+    Completions(generate::CompletionsArgs),
+    #[command(hide = true)]
+    Man(generate::ManArgs),
 }
 
 /// Why a command stopped.
@@ -89,6 +98,10 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),
         Command::Health(args) => health::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Completions(args) => Ok(generate::completions(args, Cli::command())),
+        Command::Man(args) => generate::man(args, Cli::command()),
     };
     result.unwrap_or_else(|stop| {
         match stop {

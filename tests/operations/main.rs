@@ -4,6 +4,7 @@
 mod support;
 
 mod images;
+mod planning;
 mod prometheus;
 mod regions;
 mod status_page;
