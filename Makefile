@@ -1,6 +1,6 @@
 # Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
 .PHONY: help setup build demo test check check-ops rules fmt docs bench bench-worker accuracy judge soak fuzz advisories \
-    image-root images pin-images compose clean
+    plan-check release image-root images pin-images compose clean
 
 PHOTOS ?=
 DATA ?=
@@ -63,10 +63,14 @@ judge:       ## Ask libjpeg about spliced JPEGs: DATA=dir with photos of your ow
 	@scripts/setup.sh --tests
 	OBSCURA_JUDGE_DATA="$(DATA)" cargo test --locked --release --test behaviour libjpeg -- --nocapture
 
-soak: build  ## The long tests of the worker; DATA=dir with photos also its efficiency, memory and drain, COUNT=2000
+plan-check: build ## Compare what a profile foretells with what a worker does: DATA=dir with photos
+	@python3 scripts/plan_check.py --data "$(DATA)" --program target/release/obscura
+
+soak: build  ## The long tests of the worker; DATA=dir with photos also efficiency, drain, ten minutes at full speed, COUNT=2000
 	@scripts/setup.sh --tests
 	OBSCURA_SOAK=1 cargo test --locked --all-features --test stream -- --test-threads 1
 	@[ -z "$(DATA)" ] || python3 scripts/soak.py --data "$(DATA)" --program target/release/obscura --photos "$(COUNT)"
+	@[ -z "$(DATA)" ] || OBSCURA_BENCH_PHOTOS="$(abspath $(DATA))" cargo bench --quiet --locked --features failpoints --bench soak
 
 fuzz:        ## Fuzz one parser: TARGET=open_gif SECONDS=60
 	@scripts/setup.sh --tests --fuzz
@@ -74,6 +78,9 @@ fuzz:        ## Fuzz one parser: TARGET=open_gif SECONDS=60
 
 advisories:  ## Known vulnerabilities (needs an open network)
 	cargo deny check advisories
+
+release:     ## Archive, bill of materials, licences and checksums of this commit's version, in dist/
+	@scripts/release.sh
 
 image-root:  ## Lay out what the CPU image adds to its base, in .setup/image, and print the sizes
 	@docker/build.sh .setup/image
@@ -92,4 +99,4 @@ compose:     ## A whole system with dashboards on this machine, fed with photos 
 
 clean:       ## Remove build products and fetched files
 	cargo clean
-	rm -rf .setup $(DEMO_OUT) $(DEMO_OUT).quarantine demo/contact-sheet.html
+	rm -rf .setup dist $(DEMO_OUT) $(DEMO_OUT).quarantine demo/contact-sheet.html
