@@ -10,7 +10,7 @@ import yaml
 from common import K8S, run
 
 SCALERS = (None, "keda", "keda-to-zero", "hpa")
-OTHERS = ("gpu", "monitoring")
+OTHERS = ("gpu", "monitoring", "retention")
 
 
 def overlays() -> list[str]:

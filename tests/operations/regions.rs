@@ -128,3 +128,28 @@ fn the_configuration_of_compose_is_usable() {
     let limit_mib: u64 = limit.lines().next().unwrap().strip_suffix('m').unwrap().parse().unwrap();
     assert!(mib_after(&printed, "used up:") <= limit_mib, "{printed}");
 }
+
+#[test]
+fn every_command_that_a_pod_runs_is_one() {
+    let mut commands = Vec::new();
+    for file in files_below(&root().join("k8s/base")) {
+        let text = fs::read_to_string(file).unwrap();
+        let args = text.lines().filter_map(|line| line.trim().strip_prefix("args: [")?.strip_suffix(']'));
+        for args in args {
+            let words: Vec<&str> = args.split(", ").map(|word| word.trim_matches('"')).collect();
+            let help = obscura().arg(words[0]).arg("--help").output().unwrap();
+            assert!(help.status.success(), "{}", words[0]);
+            let help = String::from_utf8(help.stdout).unwrap();
+            for flag in words.iter().filter(|word| word.starts_with("--")) {
+                assert!(
+                    help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n")),
+                    "{} {flag}",
+                    words[0]
+                );
+            }
+            commands.push(words[0].to_owned());
+        }
+    }
+    commands.sort();
+    assert_eq!(commands, ["replay", "run"]);
+}
