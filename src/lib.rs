@@ -16,7 +16,15 @@ pub mod geometry;
 pub mod kafka;
 pub mod photo;
 pub mod pipeline;
+pub mod plan;
 pub mod redact;
 pub mod source;
 pub mod store;
 pub mod telemetry;
+
+/// What this program calls itself: as git describes it in a release (`make release`), else the version of the package. Only
+/// told, never decided by: results follow from the package's version.
+pub const VERSION: &str = match option_env!("OBSCURA_VERSION") {
+    Some(described) => described,
+    None => env!("CARGO_PKG_VERSION"),
+};

@@ -1,5 +1,10 @@
-//! The admin port: is the worker alive, is it ready, and its metrics. Read only, nothing personal, and built so that
-//! nobody who reaches it can hold the worker up: few connections, small requests, short waits.
+//! The admin port: is the worker alive, is it ready, its metrics, and a page for people. Read only, nothing personal, and
+//! built so that nobody who reaches it can hold the worker up: few connections, small requests, short waits.
+
+mod about;
+mod history;
+mod status;
+mod view;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,6 +26,8 @@ use tokio::{
     time::timeout,
 };
 
+pub use self::about::About;
+use self::status::Status;
 use crate::{
     error::FatalError,
     pipeline::{Vitals, Workshop},
@@ -40,6 +47,7 @@ const MAX_HEADERS: usize = 64;
 struct Answers {
     vitals: Arc<Vitals>,
     shop: Arc<Workshop>,
+    status: Arc<Status>,
 }
 
 /// Listen on `address` and answer until the process ends. Returns the address, with the port that was free if 0 was
@@ -47,7 +55,12 @@ struct Answers {
 ///
 /// # Errors
 /// If the address cannot be used.
-pub async fn serve(address: SocketAddr, vitals: Arc<Vitals>, shop: Arc<Workshop>) -> Result<SocketAddr, FatalError> {
+pub async fn serve(
+    address: SocketAddr,
+    about: About,
+    vitals: Arc<Vitals>,
+    shop: Arc<Workshop>,
+) -> Result<SocketAddr, FatalError> {
     let cannot = |error: std::io::Error| {
         FatalError::new(
             format!("cannot listen on `{address}`: {error}"),
@@ -56,11 +69,15 @@ pub async fn serve(address: SocketAddr, vitals: Arc<Vitals>, shop: Arc<Workshop>
     };
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
     let bound = listener.local_addr().map_err(cannot)?;
+    let status = Status::new(about, Arc::clone(&vitals), Arc::clone(&shop));
+    tokio::spawn(Arc::clone(&status).watch());
     let router = Router::new()
+        .route("/", get(page))
+        .route("/events", get(events))
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(Answers { vitals, shop });
+        .with_state(Answers { vitals, shop, status });
     tokio::spawn(accept(listener, router));
     Ok(bound)
 }
@@ -101,6 +118,14 @@ fn tower_service(
     router: Router,
 ) -> impl tower_service::Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone {
     router
+}
+
+async fn page(State(answers): State<Answers>) -> Response {
+    answers.status.page()
+}
+
+async fn events(State(answers): State<Answers>) -> Response {
+    answers.status.events()
 }
 
 async fn live(State(answers): State<Answers>) -> Response {

@@ -1,13 +1,17 @@
 //! The command line. Exit codes: 0 all done, 1 some photos quarantined or some check failed, 2 usage or configuration,
 //! 3 could not go on, 128 and a signal's number: ended by it.
 
+mod bench;
 mod check;
 mod config_args;
 mod contact_sheet;
 mod doctor;
 mod eval;
 mod folders;
+mod generate;
+mod health;
 mod models;
+mod plan;
 mod redact;
 mod replay;
 mod report;
@@ -19,16 +23,17 @@ mod worker_args;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use obscura::{config::ConfigProblem, error::FatalError};
 
 const EXIT_QUARANTINED: u8 = 1;
+const EXIT_UNWELL: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 const EXIT_FATAL: u8 = 3;
 
 /// Finds and obscures faces and licence plates in photos. Never publishes what was not checked.
 #[derive(Debug, Parser)]
-#[command(name = "obscura", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "obscura", version = obscura::VERSION, max_term_width = 100, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -43,6 +48,13 @@ enum Command {
     Check(check::CheckArgs),
     Eval(eval::EvalArgs),
     Models(models::ModelsArgs),
+    Health(health::HealthArgs),
+    Bench(bench::BenchArgs),
+    Plan(plan::PlanArgs),
+    #[command(hide = true)]
+    Completions(generate::CompletionsArgs),
+    #[command(hide = true)]
+    Man(generate::ManArgs),
 }
 
 /// Why a command stopped.
@@ -88,6 +100,11 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Models(args) => models::run(args),
+        Command::Health(args) => health::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Completions(args) => Ok(generate::completions(args, Cli::command())),
+        Command::Man(args) => generate::man(args, Cli::command()),
     };
     result.unwrap_or_else(|stop| {
         match stop {

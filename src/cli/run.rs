@@ -179,7 +179,8 @@ impl Worker {
         let shop = Arc::new(Workshop::start(engine, config, places, mode)?);
         let vitals = Arc::new(Vitals::default());
         if let Some(address) = config.worker.listen {
-            let address = admin::serve(address, Arc::clone(&vitals), Arc::clone(&shop)).await?;
+            let about = admin::About::new(config, engine);
+            let address = admin::serve(address, about, Arc::clone(&vitals), Arc::clone(&shop)).await?;
             tracing::info!(%address, "the admin port is open");
         }
         Ok(Self { shop, vitals, started })
@@ -196,7 +197,7 @@ impl Worker {
         let Self { shop, vitals, started } = self;
         vitals.set_joined(source.has_joined());
         vitals.warm();
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), threads = config.worker_count(), "ready");
+        tracing::info!(version = obscura::VERSION, threads = config.worker_count(), "ready");
         let intake = IntakeOptions {
             window: config.worker.window,
             revoke: config.revoke_within(),

@@ -46,6 +46,12 @@ impl Engine {
         self.models.iter().map(|model| model.spec.name.clone()).collect()
     }
 
+    /// Name and sha256 of every model.
+    #[must_use]
+    pub fn model_hashes(&self) -> Vec<(String, String)> {
+        self.models.iter().map(|model| (model.spec.name.clone(), model.spec.sha256.clone())).collect()
+    }
+
     /// Threads with a session of every model, warmed up and checked. On the cores there is one thread a core for each
     /// model; an accelerator gets one thread a model and larger batches.
     ///

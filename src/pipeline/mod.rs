@@ -37,7 +37,7 @@ use crate::{
     error::FatalError,
     photo::Limits,
     source::{Origin, Source, Upload},
-    telemetry::{Levels, Metrics},
+    telemetry::{Levels, Metrics, Reading},
 };
 
 /// How long one attempt of a stage may take.
@@ -169,13 +169,23 @@ impl Workshop {
     /// The metrics page, as of now.
     #[must_use]
     pub fn metrics_page(&self) -> String {
-        self.metrics.page(Levels {
+        self.metrics.page(self.levels())
+    }
+
+    /// What the status page shows, as of now.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        self.metrics.reading(self.levels())
+    }
+
+    fn levels(&self) -> Levels {
+        Levels {
             encoded_bytes: self.encoded.used_bytes(),
             decoded_bytes: self.decoded.used_bytes(),
             views_waiting: self.detectors.waiting(),
             busy_seconds: self.gate.busy_seconds(),
             cores: self.gate.cores(),
-        })
+        }
     }
 }
 

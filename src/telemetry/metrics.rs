@@ -16,6 +16,8 @@ use crate::{
     error::{ErrorCode, PhotoError, Stage},
 };
 
+use super::reading::{Failures, Reading, StageReading};
+
 /// How a photo's way ended, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -92,7 +94,11 @@ pub struct Metrics {
     build: GaugeVec,
     /// When busy seconds were last read, and how many there were.
     busy_before: Mutex<(Instant, f64)>,
+    failures: Failures,
 }
+
+/// Stages before which something can wait.
+const QUEUES: [Stage; 3] = [Stage::Fetch, Stage::Open, Stage::Detect];
 
 const STAGE_SECONDS: [f64; 12] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
 const INFERENCE_SECONDS: [f64; 10] = [0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
@@ -214,6 +220,7 @@ impl Metrics {
             bytes: define.counters("obscura_bytes_total", "Bytes of photos read and published.", &["direction"]),
             build: define.add(GaugeVec::new(Opts::new("obscura_build_info", "Always 1."), &["version"])),
             busy_before: Mutex::new((Instant::now(), 0.0)),
+            failures: Failures::default(),
             registry: registry.clone(),
         };
         metrics.fill(models);
@@ -230,7 +237,7 @@ impl Metrics {
                 self.stage_seconds.with_label_values(&[stage.as_str()]);
             }
         }
-        for stage in [Stage::Fetch, Stage::Open, Stage::Detect] {
+        for stage in QUEUES {
             self.queue_depth.with_label_values(&[stage.as_str()]);
         }
         for stage in [Stage::Fetch, Stage::Publish] {
@@ -252,7 +259,7 @@ impl Metrics {
         for budget in ["encoded", "decoded"] {
             self.budget_used.with_label_values(&[budget]);
         }
-        self.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        self.build.with_label_values(&[crate::VERSION]).set(1.0);
     }
 
     pub fn photo_ended(&self, ended: Ended) {
@@ -272,6 +279,7 @@ impl Metrics {
 
     pub fn failed(&self, error: &PhotoError) {
         self.errors.with_label_values(&[error.stage.as_str(), error.code.as_str()]).inc();
+        self.failures.note(error.stage, error.code);
     }
 
     pub fn retried(&self, stage: Stage) {
@@ -340,6 +348,39 @@ impl Metrics {
         let mut page = Vec::new();
         let encoded = TextEncoder::new().encode(&self.registry.gather(), &mut page);
         encoded.map(|()| String::from_utf8_lossy(&page).into_owned()).unwrap_or_default()
+    }
+
+    /// What the status page shows. Unlike [`Self::page`] it leaves everything as it is, so that a reader changes nothing of
+    /// what is scraped.
+    #[must_use]
+    pub fn reading(&self, levels: Levels) -> Reading {
+        let stages = Stage::ALL.into_iter().filter(|&stage| stage != Stage::Intake).map(|stage| {
+            let seconds = self.stage_seconds.with_label_values(&[stage.as_str()]);
+            StageReading { stage, photos: seconds.get_sample_count(), seconds: seconds.get_sample_sum() }
+        });
+        let waiting = QUEUES.into_iter().map(|stage| {
+            let depth = self.queue_depth.with_label_values(&[stage.as_str()]).get();
+            (stage, if stage == Stage::Detect { levels.views_waiting as i64 } else { depth })
+        });
+        Reading {
+            published: self.photos.with_label_values(&[Ended::Published.as_str()]).get(),
+            given_up: self.photos.with_label_values(&[Ended::Quarantined.as_str()]).get(),
+            megapixels: self.megapixels.get(),
+            bytes_in: self.bytes.with_label_values(&["in"]).get(),
+            bytes_out: self.bytes.with_label_values(&["out"]).get(),
+            stages: stages.collect(),
+            waiting: waiting.collect(),
+            encoded_bytes: levels.encoded_bytes,
+            decoded_bytes: levels.decoded_bytes,
+            busy_seconds: levels.busy_seconds,
+            cores: levels.cores,
+            in_flight: self.in_flight.get(),
+            mark_age_seconds: self.mark_age_seconds.get(),
+            lag: self.lag.get(),
+            partitions: self.assigned.get(),
+            store_down: self.store_down.get() != 0,
+            failures: self.failures.latest_first(),
+        }
     }
 
     /// How many photos ended in each way, by the label's name.

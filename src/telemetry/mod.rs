@@ -3,8 +3,10 @@
 
 mod log;
 mod metrics;
+mod reading;
 
 pub use self::{
     log::{LogFormat, LogLevel, start_logs},
     metrics::{Direction, Ended, Levels, Metrics},
+    reading::{Failure, Reading, StageReading},
 };

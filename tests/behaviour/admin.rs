@@ -86,11 +86,13 @@ fn hostile_requests_change_nothing() {
     let many = "X: y\r\n".repeat(500);
     let mut hostile: Vec<(Vec<u8>, &[&str])> = Vec::new();
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
-        let request = format!("{method} /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi");
-        hostile.push((request.into_bytes(), &["405"]));
+        for path in ["/metrics", "/", "/events"] {
+            let request = format!("{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi");
+            hostile.push((request.into_bytes(), &["405"]));
+        }
     }
     for path in [
-        "/",
+        "/index.html",
         "/metrics/",
         "//metrics",
         "/../metrics",

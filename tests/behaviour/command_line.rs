@@ -19,6 +19,7 @@ fn help_is_as_documented() {
         ("help_doctor", vec!["doctor", "-h"]),
         ("help_check", vec!["check", "-h"]),
         ("help_eval", vec!["eval", "--help"]),
+        ("help_health", vec!["health", "-h"]),
         ("help_models", vec!["models", "--help"]),
     ] {
         let (code, stdout, _) = run(&args);
