@@ -7,6 +7,7 @@ mod contact_sheet;
 mod doctor;
 mod folders;
 mod models;
+mod receipt;
 mod redact;
 mod replay;
 mod report;
@@ -38,6 +39,7 @@ enum Command {
     Redact(redact::RedactArgs),
     Run(run::RunArgs),
     Replay(replay::ReplayArgs),
+    Receipt(receipt::ReceiptArgs),
     Doctor(doctor::DoctorArgs),
     Check(check::CheckArgs),
     Models(models::ModelsArgs),
@@ -82,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Redact(args) => redact::run(args),
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Receipt(args) => receipt::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),

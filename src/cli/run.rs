@@ -132,7 +132,7 @@ async fn work(config: &Config, folders: &Folders, once: bool) -> Result<ExitCode
     let signals = Signals::listen()?;
     let state = StateDir::open(&folders.state)?;
     let (journal, suspects) = open_journal(&state)?;
-    let destinations = Destinations::new(config, folders.output.clone());
+    let destinations = Destinations::open(config, folders.output.clone())?;
     destinations.store.remove_unfinished();
     destinations.quarantine.remove_unfinished();
     let engine = Engine::start(config)?;

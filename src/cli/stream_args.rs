@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use obscura::config::{
-    RawConfig,
+    Delivery, RawConfig,
     stream::{Assignment, Mechanism, Security},
 };
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error};
@@ -104,6 +104,10 @@ pub struct StreamArgs {
     #[arg(long, env = "OBSCURA_KAFKA_TOKEN_FILE", value_name = "FILE", help_heading = "Kafka")]
     kafka_token_file: Option<PathBuf>,
 
+    /// Where receipts go: object, topic or both [key: receipts.deliver]
+    #[arg(long, env = "OBSCURA_RECEIPTS_DELIVER", value_name = "WHERE", value_parser = word::<Delivery>, help_heading = "Kafka")]
+    receipts_deliver: Option<Delivery>,
+
     /// Hosts of signed URLs that may be fetched [key: url_sources.hosts]
     #[arg(long, env = "OBSCURA_URL_HOSTS", value_name = "LIST", value_delimiter = ',', help_heading = "Region")]
     url_hosts: Option<Vec<String>>,
@@ -137,6 +141,7 @@ impl StreamArgs {
         raw.kafka.username.set(self.kafka_username);
         raw.kafka.password_file.set(self.kafka_password_file);
         raw.kafka.token_file.set(self.kafka_token_file);
+        raw.receipts.deliver.set(self.receipts_deliver);
         raw.url_sources.hosts.set(self.url_hosts);
         raw.retry.patience_s.set(self.retry_patience_s);
     }

@@ -39,6 +39,10 @@ impl Config {
             ],
         );
         section(
+            "receipts",
+            &[("deliver", Some(word(&self.receipt_delivery))), ("key_file", path(&self.receipt_key_file))],
+        );
+        section(
             "limits",
             &[
                 ("max_encoded_mib", Some((self.limits.max_encoded_bytes / MIB).to_string())),

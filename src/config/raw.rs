@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-use super::stream::{Assignment, CredentialsKind, Mechanism, OriginalsKind, Security};
+use super::{
+    Delivery,
+    stream::{Assignment, CredentialsKind, Mechanism, OriginalsKind, Security},
+};
 use crate::{
     detect::{Class, ExecutionProvider},
     redact::Style,
@@ -79,6 +82,7 @@ macro_rules! section {
 }
 
 section!(RawOutput { dir: PathBuf, receipts: bool, json: bool });
+section!(RawReceipts { deliver: Delivery, key_file: PathBuf });
 section!(RawLimits { max_encoded_mib: u64, max_megapixels: u64, max_side_px: u32 });
 section!(RawBudget { decoded_mib: u64, encoded_mib: u64, threads: usize });
 section!(RawModels { dir: PathBuf, onnxruntime_library: PathBuf });
@@ -290,6 +294,7 @@ macro_rules! sections {
 
 sections! {
     output: RawOutput,
+    receipts: RawReceipts,
     limits: RawLimits,
     budget: RawBudget,
     models: RawModels,

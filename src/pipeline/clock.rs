@@ -7,18 +7,33 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     failpoint::{self, Edge},
 };
 
 /// Wall time by stage of one photo.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StageClock {
+    started: DateTime<Utc>,
     spent: Vec<(Stage, Duration)>,
 }
 
+impl Default for StageClock {
+    fn default() -> Self {
+        Self { started: Utc::now(), spent: Vec::new() }
+    }
+}
+
 impl StageClock {
+    /// When the photo was taken up.
+    #[must_use]
+    pub fn started(&self) -> DateTime<Utc> {
+        self.started
+    }
+
     /// Run a stage's work. A panic becomes `internal_error` at this stage.
     ///
     /// # Errors

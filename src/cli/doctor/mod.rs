@@ -159,7 +159,13 @@ fn folders(config: &Config) -> Vec<Finding> {
         findings.push(Finding::warning("output", "no folder is named", "name one with `--out DIR` or `output.dir`"));
         return findings;
     };
-    let places = Destinations::new(config, output.clone());
+    let places = match Destinations::open(config, output.clone()) {
+        Ok(places) => places,
+        Err(error) => {
+            findings.push(Finding::from_error("receipts", error));
+            return findings;
+        }
+    };
     let state = config.state_dir_for(&output);
     let written = [
         ("output", places.store.root(), places.store.can_take(1 << 20)),

@@ -1,5 +1,6 @@
 //! What is told when a photo is published: a CloudEvent (1.0, structured JSON) with the receipt.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,16 +14,18 @@ pub(super) struct OutcomeEvent<'a> {
     pub request: &'a PhotoRequest,
     pub source: &'a SourcePhoto,
     pub output_key: &'a str,
-    pub receipt_key: &'a str,
-    /// As JSON.
-    pub receipt: &'a [u8],
+    /// None: it lies nowhere.
+    pub receipt_key: Option<&'a String>,
+    /// As JSON; none: it is not told.
+    pub receipt: Option<&'a Bytes>,
 }
 
 type Message = (Vec<(String, Vec<u8>)>, Vec<u8>);
 
 /// Headers and payload. The id is derived from the output's name: an event that is sent twice has one id.
 pub(super) fn outcome_event(event: &OutcomeEvent) -> Result<Message, String> {
-    let receipt: Value = serde_json::from_slice(event.receipt).map_err(|error| error.to_string())?;
+    let receipt: Option<Value> =
+        event.receipt.map(|json| serde_json::from_slice(json)).transpose().map_err(|error| error.to_string())?;
     let source = match &event.source.location {
         Location::Object { bucket, key, .. } => json!({
             "store": event.source.store, "bucket": bucket, "key": key,

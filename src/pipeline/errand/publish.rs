@@ -11,7 +11,7 @@ use super::{
     outcome::{OutcomeEvent, outcome_event},
 };
 use crate::{
-    config::stream::Originals,
+    config::{Delivery, stream::Originals},
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     event::PhotoRequest,
     failpoint,
@@ -30,12 +30,12 @@ impl EventErrand {
         let (request, pinned) = (self.request()?, self.pinned()?);
         let (target, breaker) = self.places.store(&request.route.destination)?;
         let receipt = redacted.receipt();
-        let json = Bytes::from(serde_json::to_vec_pretty(receipt).map_err(|error| defect(&error.to_string()))?);
+        let json = Bytes::from(self.places.receipts.write(receipt).map_err(|error| defect(&error.to_string()))?);
         let output_sha256 = &receipt.output.sha256;
         let facts = ObjectFacts {
             source_sha256: fetched.sha256.clone(),
             source_identity: Some(pinned.output.hash().to_owned()),
-            pipeline: receipt.pipeline.clone(),
+            pipeline: receipt.maker.pipeline.clone(),
             output_sha256: output_sha256.clone(),
         };
         failpoint::kill_at("publish:begin");
@@ -69,20 +69,33 @@ impl EventErrand {
             } else {
                 let reading = || target.get_small(&receipt_key);
                 let found = shop.attempts(Stage::Publish, Some((breaker, 0)), reading).await?;
-                found.ok_or_else(|| conflict("a photo without its receipt"))?
+                match (found, self.places.delivery) {
+                    (Some(receipt), _) => receipt,
+                    // It is removed once it was told.
+                    (None, Delivery::Topic) => return self.settle(shop, request, pinned).await,
+                    (None, _) => return Err(conflict("a photo without its receipt")),
+                }
             };
             let event = OutcomeEvent {
                 region: &self.places.region,
                 request,
                 source: &pinned.source,
                 output_key: &pinned.output_key,
-                receipt_key: &receipt_key,
-                receipt: &receipt,
+                receipt_key: (self.places.delivery != Delivery::Topic).then_some(&receipt_key),
+                receipt: (self.places.delivery != Delivery::Object).then_some(&receipt),
             };
             let (headers, payload) = outcome_event(&event).map_err(|error| defect(&error))?;
             self.send(shop, topic, Some(pinned.output_key.as_bytes()), &headers, &payload).await?;
+            failpoint::kill_at("publish:outcome");
+            if self.places.delivery == Delivery::Topic {
+                let removing = || target.delete(&receipt_key);
+                shop.attempts(Stage::Publish, Some((breaker, 0)), removing).await?;
+            }
         }
-        failpoint::kill_at("publish:outcome");
+        self.settle(shop, request, pinned).await
+    }
+
+    async fn settle(&self, shop: &Workshop, request: &PhotoRequest, pinned: &Pinned) -> PhotoResult<()> {
         self.settle_original(shop, request, pinned).await?;
         failpoint::kill_at("publish:original");
         Ok(())

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 
 use crate::{
     config::{
-        Config, StreamConfig,
+        Config, Delivery, StreamConfig,
         stream::{Originals, RouteConfig},
     },
     error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
@@ -14,6 +14,7 @@ use crate::{
     kafka::Producer,
     pipeline::{Breaker, Breakers, Engine, PROBE_PAUSE, Policy},
     store::remote::{RegionStore, StoreLimits, StoreSet, UrlFetcher},
+    trust::ReceiptWriter,
 };
 
 /// The stores of this worker's region, the broker, and what tells when one is out of reach.
@@ -22,6 +23,8 @@ pub struct StreamPlaces {
     pub(super) stores: StoreSet,
     pub(super) urls: UrlFetcher,
     pub(super) producer: Producer,
+    pub(super) receipts: ReceiptWriter,
+    pub(super) delivery: Delivery,
     pub(super) broker_breaker: Arc<Breaker>,
     /// By the store's name.
     store_breakers: HashMap<String, Arc<Breaker>>,
@@ -42,6 +45,7 @@ impl StreamPlaces {
             check_route(route, &stores).await?;
         }
         fit(&stores, &stream.region_store)?.check_destination().await?;
+        let receipts = ReceiptWriter::open(config)?;
         let producer = Producer::start(&stream.kafka)?;
         let forwarding = stream.forward_topics.values();
         let told = stream.kafka.outcome_topic.iter().chain([&stream.kafka.dead_letter_topic]);
@@ -66,6 +70,8 @@ impl StreamPlaces {
             stores,
             urls: UrlFetcher::new(Arc::new(UrlPolicy::new(&stream.url_hosts)), store_limits(config))?,
             producer,
+            receipts,
+            delivery: config.receipt_delivery,
             broker_breaker: Arc::new(Breaker::new("broker", Box::new(probe), PROBE_PAUSE)),
             policies: policies.collect::<HashMap<_, _>>(),
             outcome_topic: stream.kafka.outcome_topic.clone(),
