@@ -53,7 +53,7 @@ fn a_receipt_proves_its_photo_and_no_other() {
     let text = fs::read_to_string(&receipt).unwrap();
     let told: Value = serde_json::from_str(&text).unwrap();
     let changed = dir.join("changed.json");
-    let mut check_changed = |text: &str, why: &str| {
+    let check_changed = |text: &str, why: &str| {
         fs::write(&changed, text).unwrap();
         refused(verify(&changed, &photo, None, &[&keys.public]), why);
     };
