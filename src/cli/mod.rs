@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 all done, 1 some photos quarantined or some check failed, 2 usage or configuration,
 //! 3 could not go on, 128 and a signal's number: ended by it.
 
+mod audit;
 mod check;
 mod config_args;
 mod contact_sheet;
@@ -40,6 +41,7 @@ enum Command {
     Run(run::RunArgs),
     Replay(replay::ReplayArgs),
     Receipt(receipt::ReceiptArgs),
+    Audit(audit::AuditArgs),
     Doctor(doctor::DoctorArgs),
     Check(check::CheckArgs),
     Models(models::ModelsArgs),
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Receipt(args) => receipt::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),

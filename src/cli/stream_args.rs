@@ -112,6 +112,22 @@ pub struct StreamArgs {
     #[arg(long, env = "OBSCURA_URL_HOSTS", value_name = "LIST", value_delimiter = ',', help_heading = "Region")]
     url_hosts: Option<Vec<String>>,
 
+    /// Turns the audit log on and signs its checkpoints: an Ed25519 private key in PEM [key: audit.key_file]
+    #[arg(long, env = "OBSCURA_AUDIT_KEY_FILE", value_name = "FILE", help_heading = "Audit")]
+    audit_key_file: Option<PathBuf>,
+
+    /// Store of the audit log; the region's store if not set [key: audit.store]
+    #[arg(long, env = "OBSCURA_AUDIT_STORE", value_name = "STORE", help_heading = "Audit")]
+    audit_store: Option<String>,
+
+    /// Topic for checkpoints of the audit log [key: audit.topic]
+    #[arg(long, env = "OBSCURA_AUDIT_TOPIC", value_name = "TOPIC", help_heading = "Audit")]
+    audit_topic: Option<String>,
+
+    /// A segment of the audit log is written at least this often [key: audit.interval_s]
+    #[arg(long, env = "OBSCURA_AUDIT_INTERVAL_S", value_name = "S", help_heading = "Audit")]
+    audit_interval_s: Option<u64>,
+
     /// Stores and brokers: no photo is given up before this long has passed [key: retry.patience_s]
     #[arg(long, env = "OBSCURA_RETRY_PATIENCE_S", value_name = "S", help_heading = "Operation")]
     retry_patience_s: Option<u64>,
@@ -143,6 +159,10 @@ impl StreamArgs {
         raw.kafka.token_file.set(self.kafka_token_file);
         raw.receipts.deliver.set(self.receipts_deliver);
         raw.url_sources.hosts.set(self.url_hosts);
+        raw.audit.key_file.set(self.audit_key_file);
+        raw.audit.store.set(self.audit_store);
+        raw.audit.topic.set(self.audit_topic);
+        raw.audit.interval_s.set(self.audit_interval_s);
         raw.retry.patience_s.set(self.retry_patience_s);
     }
 }

@@ -173,6 +173,17 @@ fn print_stream(stream: &StreamConfig, section: &mut impl FnMut(&str, &[(&str, O
         ],
     );
     section("url_sources", &[("hosts", list(&stream.url_hosts))]);
+    if let Some(audit) = &stream.audit {
+        section(
+            "audit",
+            &[
+                ("key_file", path(&Some(audit.key_file.clone()))),
+                ("store", Some(quoted(&audit.store))),
+                ("topic", audit.topic.as_deref().map(quoted)),
+                ("interval_s", Some(audit.interval.as_secs().to_string())),
+            ],
+        );
+    }
 }
 
 type SaslKeys = (Option<Mechanism>, Option<String>, Option<String>, Option<String>);

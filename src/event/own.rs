@@ -58,7 +58,7 @@ fn is_own(rest: &str) -> bool {
     let parts: Vec<&str> = rest.split('/').collect();
     let owned = |tenant, project| is_safe_name(tenant) && is_safe_name(project);
     match parts[..] {
-        [PROBES, _] => true,
+        [PROBES, _, ..] => true,
         [UNROUTED, DEAD_LETTERS, letter] => is_dead_letter(letter),
         [tenant, project, DEAD_LETTERS, letter] => owned(tenant, project) && is_dead_letter(letter),
         [tenant, project, ORIGINALS, file] => owned(tenant, project) && is_output(file),

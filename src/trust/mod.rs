@@ -3,6 +3,7 @@
 //! Every document is a JSON object with a `kind`, signed with Ed25519 (RFC 8032) over its canonical form (RFC 8785)
 //! without the signature's value. No document holds a name of a person, a tenant or a photo.
 
+pub mod audit;
 mod canonical;
 mod keys;
 mod receipt;

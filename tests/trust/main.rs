@@ -6,6 +6,7 @@ mod support;
 #[allow(dead_code, reason = "shared with the tests of the stream")]
 mod world;
 
+mod audit;
 mod receipts;
 
 use std::{

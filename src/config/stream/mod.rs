@@ -1,5 +1,6 @@
 //! What a worker on Kafka and object stores needs to know: its region, the broker, the stores and the routes.
 
+mod audit;
 mod kafka;
 mod route;
 mod secret;
@@ -9,6 +10,7 @@ mod table;
 use std::{collections::BTreeMap, time::Duration};
 
 pub use self::{
+    audit::AuditConfig,
     kafka::{Assignment, KafkaConfig, Mechanism, SaslConfig, SaslMechanism, Security, TlsConfig},
     route::{Originals, OriginalsKind, RouteConfig, RouteMatch},
     secret::Secret,
@@ -33,6 +35,8 @@ pub struct StreamConfig {
     pub routes: Vec<RouteConfig>,
     /// Hosts from which signed URLs may be fetched: `host`, `host:port` or `*.domain`. HTTPS only.
     pub url_hosts: Vec<String>,
+    /// None: no audit log.
+    pub audit: Option<AuditConfig>,
     /// For how long what may pass is tried again before a photo is given up.
     pub patience: Duration,
     /// The tables of stores and routes as they were written; secrets are named there, never told.
@@ -76,11 +80,12 @@ impl StreamConfig {
                 "name only topics of other regions",
             );
         }
+        let audit = AuditConfig::resolve(&raw.audit, &defaults.audit, &region, &region_store, &stores, check);
         let mut tables = toml::Table::new();
         tables.insert("stores".into(), toml::Value::Array(store_tables.into_iter().map(Into::into).collect()));
         tables.insert("routes".into(), toml::Value::Array(route_tables.into_iter().map(Into::into).collect()));
         let patience = Duration::from_secs(patience);
-        Some(Self { region, forward_topics, region_store, kafka, stores, routes, url_hosts, patience, tables })
+        Some(Self { region, forward_topics, region_store, kafka, stores, routes, url_hosts, audit, patience, tables })
     }
 
     /// The tables of stores and routes, as a config file.

@@ -4,6 +4,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Workshop,
@@ -14,6 +15,7 @@ use crate::{
     event::{EventUpload, RECORD_HEADER, Routed, dead_letter_key, redact_headers, redact_urls},
     kafka::{DeadLetter, OriginalMessage, Pointer, RecordPlace},
     store::remote::StoreSet,
+    trust::audit::Action,
 };
 
 /// Everything that a replay needs, without what would let anybody into a store.
@@ -98,7 +100,8 @@ impl EventErrand {
         let pipeline = shop.policy_for(&self.upload).pipeline.clone();
         let letter = DeadLetter::new(origin, error, &pipeline, &self.places.region, pointer);
         let (key, headers) = (letter.id.as_bytes(), letter.headers());
-        self.send(shop, &self.places.dead_letter_topic, Some(key), &headers, &letter.payload()).await
+        self.send(shop, &self.places.dead_letter_topic, Some(key), &headers, &letter.payload()).await?;
+        self.audit(shop, Action::Refused, json!({ "code": error.code, "stage": error.stage })).await
     }
 
     /// Store the message. Where its own store refuses it, the region's takes it; if that refuses it too, the dead letter

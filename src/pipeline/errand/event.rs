@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use serde_json::json;
 
 use super::{Begin, Fetched, Workshop, stream::StreamPlaces};
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     pipeline::{clock::StageClock, job::Done},
     source::{Origin, Upload},
     store::remote::ObjectFacts,
+    trust::audit::Action,
 };
 
 pub(in crate::pipeline) struct EventErrand {
@@ -64,10 +66,11 @@ impl EventErrand {
         match &event.routed {
             Routed::Ignore(_) => Ok(Begin::End(Done::Ignored)),
             Routed::Refuse { error, .. } => Err(error.clone()),
-            Routed::Forward { topic, .. } => {
+            Routed::Forward { topic, region } => {
                 let message = Arc::clone(&event.message);
                 let headers = self.forwarded_headers(&message, event.record);
                 self.send(shop, topic, message.key.as_deref(), &headers, &message.payload).await?;
+                self.audit(shop, Action::Forwarded, json!({ "region": region })).await?;
                 Ok(Begin::End(Done::Forwarded))
             }
             Routed::Redact(request) => {
@@ -95,6 +98,7 @@ impl EventErrand {
 
     pub(super) async fn fetch(&mut self, shop: &Workshop) -> PhotoResult<Bytes> {
         let source = self.request()?.source.clone();
+        self.audit(shop, Action::OriginalRead, json!({})).await?;
         // An event that tells a smaller size than is true must not cost more memory than it told.
         let max_bytes = source.size_bytes.unwrap_or(u64::MAX).min(shop.limits.max_encoded_bytes);
         let fetched = match (&source.store, &source.location) {
@@ -138,7 +142,7 @@ impl EventErrand {
         }
         self.pinned = Some(Pinned { source, output, output_key });
         if let Some(found) = &found {
-            self.finish(shop, &found.output_sha256, None).await?;
+            self.finish(shop, Action::AlreadyPublished, &found.output_sha256, None).await?;
         }
         Ok(found.is_some())
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::json;
 
 use super::{
     Fetched, Workshop,
@@ -18,6 +19,7 @@ use crate::{
     kafka::SendError,
     redact::RedactedPhoto,
     store::remote::{ObjectFacts, Put, Removal},
+    trust::audit::Action,
 };
 
 impl EventErrand {
@@ -52,15 +54,24 @@ impl EventErrand {
         match put {
             // Somebody was faster.
             Put::AlreadyThere(there) if there.output_sha256 != *output_sha256 => {
-                self.finish(shop, &there.output_sha256, None).await
+                self.finish(shop, Action::AlreadyPublished, &there.output_sha256, None).await
             }
-            Put::Created | Put::AlreadyThere(_) => self.finish(shop, output_sha256, receipt_json).await,
+            Put::Created => self.finish(shop, Action::Published, output_sha256, receipt_json).await,
+            Put::AlreadyThere(_) => self.finish(shop, Action::AlreadyPublished, output_sha256, receipt_json).await,
         }
     }
 
     /// What comes after the photo is published. The receipt, as JSON, is read where it is not at hand.
-    pub(super) async fn finish(&self, shop: &Workshop, output_sha256: &str, receipt: Option<Bytes>) -> PhotoResult<()> {
+    pub(super) async fn finish(
+        &self,
+        shop: &Workshop,
+        action: Action,
+        output_sha256: &str,
+        receipt: Option<Bytes>,
+    ) -> PhotoResult<()> {
         let (request, pinned) = (self.request()?, self.pinned()?);
+        let pipeline = &shop.policy_for(&self.upload).pipeline;
+        self.audit(shop, action, json!({ "output_sha256": output_sha256, "pipeline": pipeline })).await?;
         if let Some(topic) = &self.places.outcome_topic {
             let (target, breaker) = self.places.store(&request.route.destination)?;
             let receipt_key = pinned.output.receipt_key(output_sha256);
@@ -119,7 +130,11 @@ impl EventErrand {
             }
         };
         match removal {
-            Removal::Deleted | Removal::AlreadyGone => Ok(()),
+            Removal::Deleted | Removal::AlreadyGone => {
+                let is_moved = matches!(request.route.originals, Originals::Move { .. });
+                let action = if is_moved { Action::OriginalMoved } else { Action::OriginalRemoved };
+                self.audit(shop, action, json!({})).await
+            }
             Removal::Changed => {
                 let detail = "expected the version that was redacted, found another";
                 Err(PhotoError::new(Stage::Publish, ErrorCode::OriginalNotRemoved, detail))

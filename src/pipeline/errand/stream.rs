@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures::future::BoxFuture;
 
+use super::audit::Audit;
 use crate::{
     config::{
         Config, Delivery, StreamConfig,
@@ -25,6 +26,7 @@ pub struct StreamPlaces {
     pub(super) producer: Producer,
     pub(super) receipts: ReceiptWriter,
     pub(super) delivery: Delivery,
+    pub(super) audit: Option<Audit>,
     pub(super) broker_breaker: Arc<Breaker>,
     /// By the store's name.
     store_breakers: HashMap<String, Arc<Breaker>>,
@@ -52,6 +54,7 @@ impl StreamPlaces {
         for topic in told.chain(forwarding) {
             producer.check_topic(topic).await?;
         }
+        let audit = Audit::open(config, stream, &stores, &producer).await?;
         let probing = producer.clone();
         let probe = move |_| {
             let producer = probing.clone();
@@ -72,12 +75,20 @@ impl StreamPlaces {
             producer,
             receipts,
             delivery: config.receipt_delivery,
+            audit,
             broker_breaker: Arc::new(Breaker::new("broker", Box::new(probe), PROBE_PAUSE)),
             policies: policies.collect::<HashMap<_, _>>(),
             outcome_topic: stream.kafka.outcome_topic.clone(),
             dead_letter_topic: stream.kafka.dead_letter_topic.clone(),
             region_store: stream.region_store.clone(),
         })
+    }
+
+    /// No photo is worked on any more.
+    pub(in crate::pipeline) async fn end(&self) {
+        if let Some(audit) = &self.audit {
+            audit.end().await;
+        }
     }
 
     pub(in crate::pipeline) fn breakers(&self) -> Breakers {

@@ -17,6 +17,7 @@ use object_store::{
 };
 
 use super::{
+    facts::conflict,
     open::{Kind, Opened, open},
     set::StoreLimits,
     trouble::Trouble,
@@ -129,6 +130,39 @@ impl RegionStore {
         let content_type = if is_json { "application/json" } else { "application/octet-stream" };
         let attributes = Attributes::from_iter([(Attribute::ContentType, content_type)]);
         self.write(&path, bytes, PutMode::Overwrite, attributes).await.map(drop).map_err(Trouble::writing)
+    }
+
+    /// Write an object under a key that has none. One with the same bytes may lie there from an earlier attempt.
+    ///
+    /// # Errors
+    /// `output_conflict` if something else lies there, `store_failed`.
+    pub async fn put_once(&self, key: &str, bytes: Bytes) -> PhotoResult<()> {
+        let path = self.key(key).map_err(|error| error.at(Stage::Publish))?;
+        let attributes = Attributes::from_iter([(Attribute::ContentType, "application/octet-stream")]);
+        match self.write(&path, bytes.clone(), PutMode::Create, attributes).await {
+            Ok(_) => Ok(()),
+            Err(Trouble::Exists) => match self.read(&path, MAX_SMALL_BYTES.max(bytes.len() as u64)).await {
+                Ok(there) if there == bytes => Ok(()),
+                Ok(_) => Err(conflict("expected nothing or this very object, found another")),
+                Err(trouble) => Err(trouble.writing()),
+            },
+            Err(trouble) => Err(trouble.writing()),
+        }
+    }
+
+    /// The keys below a prefix that ends at a slash, in order. Of objects that are there now; old versions are not listed.
+    ///
+    /// # Errors
+    /// `store_failed`.
+    pub async fn list_below(&self, prefix: &str) -> PhotoResult<Vec<String>> {
+        let prefix = self.key(prefix).map_err(|error| error.at(Stage::Publish))?;
+        let mut keys = Vec::new();
+        let mut listed = self.0.store.list(Some(&prefix));
+        while let Some(found) = listed.next().await {
+            keys.push(found.map_err(|error| Trouble::of(&error).writing())?.location.as_ref().to_owned());
+        }
+        keys.sort_unstable();
+        Ok(keys)
     }
 
     /// Remove an object, if it is there.

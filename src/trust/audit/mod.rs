@@ -17,9 +17,11 @@ pub use self::{
     journal::AuditJournal,
     log::AuditLog,
     record::{Action, scope},
-    ship::put_segment,
+    ship::{CommandLog, put_segment},
     verify::{AuditProblem, AuditReport, Segments, verify_chains},
 };
+
+pub(crate) use self::ship::Destination;
 
 /// Where segments lie in a store.
 pub const AUDIT_PREFIX: &str = "_obscura/audit";
