@@ -112,6 +112,10 @@ pub struct StreamArgs {
     #[arg(long, env = "OBSCURA_URL_HOSTS", value_name = "LIST", value_delimiter = ',', help_heading = "Region")]
     url_hosts: Option<Vec<String>>,
 
+    /// Folder with `{tenant}.key`, by which uploaders and devices become pseudonyms [key: pseudonyms.key_dir]
+    #[arg(long, env = "OBSCURA_PSEUDONYMS_KEY_DIR", value_name = "DIR", help_heading = "Audit")]
+    pseudonyms_key_dir: Option<PathBuf>,
+
     /// Turns the audit log on and signs its checkpoints: an Ed25519 private key in PEM [key: audit.key_file]
     #[arg(long, env = "OBSCURA_AUDIT_KEY_FILE", value_name = "FILE", help_heading = "Audit")]
     audit_key_file: Option<PathBuf>,
@@ -159,6 +163,7 @@ impl StreamArgs {
         raw.kafka.token_file.set(self.kafka_token_file);
         raw.receipts.deliver.set(self.receipts_deliver);
         raw.url_sources.hosts.set(self.url_hosts);
+        raw.pseudonyms.key_dir.set(self.pseudonyms_key_dir);
         raw.audit.key_file.set(self.audit_key_file);
         raw.audit.store.set(self.audit_store);
         raw.audit.topic.set(self.audit_topic);

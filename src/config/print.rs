@@ -173,6 +173,7 @@ fn print_stream(stream: &StreamConfig, section: &mut impl FnMut(&str, &[(&str, O
         ],
     );
     section("url_sources", &[("hosts", list(&stream.url_hosts))]);
+    section("pseudonyms", &[("key_dir", path(&stream.pseudonym_keys))]);
     if let Some(audit) = &stream.audit {
         section(
             "audit",

@@ -141,6 +141,7 @@ section!(RawKafka {
     password_file: PathBuf,
     token_file: PathBuf,
 });
+section!(RawPseudonyms { key_dir: PathBuf });
 section!(RawAudit { key_file: PathBuf, store: String, topic: String, interval_s: u64 });
 section!(RawUrlSources { hosts: Vec<String> });
 section!(
@@ -309,6 +310,7 @@ sections! {
     region: RawRegion,
     kafka: RawKafka,
     url_sources: RawUrlSources,
+    pseudonyms: RawPseudonyms,
     audit: RawAudit,
     admin: RawAdmin,
     log: RawLog,

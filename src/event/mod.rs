@@ -15,6 +15,7 @@ mod message;
 mod output_name;
 mod own;
 mod parse;
+mod redact_people;
 mod redact_urls;
 mod request;
 mod route;
@@ -29,6 +30,7 @@ pub use self::{
     message::{Ignored, Location, Message, Notice, Service, UnknownEvent, UploadEvent},
     output_name::{OutputName, PROBES, Revision, dead_letter_key},
     parse::{FORWARDED_HEADER, RECORD_HEADER, parse},
+    redact_people::redact_people,
     redact_urls::{redact_headers, redact_urls},
     request::{EventUpload, Owner, PhotoRequest, Routed, SourcePhoto},
     route::Router,

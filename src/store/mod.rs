@@ -24,7 +24,7 @@ pub use self::{
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage, is_transient},
     redact::{RedactedPhoto, sha256_hex},
-    trust::ReceiptWriter,
+    trust::{ReceiptWriter, Subject},
 };
 
 /// Start of the names of files that are not finished; nothing under such a name is a result.
@@ -60,7 +60,8 @@ impl LocalStore {
     /// `store_failed`.
     pub fn put(&self, relative: &Path, photo: &RedactedPhoto) -> PhotoResult<()> {
         if let Some(writer) = &self.receipts {
-            let receipt = writer.write(photo.receipt()).map_err(|error| store_failed(&error.into()))?;
+            let receipt =
+                writer.write(photo.receipt(), &Subject::default()).map_err(|error| store_failed(&error.into()))?;
             let path = self.root.join(with_suffix(relative, RECEIPT_SUFFIX));
             write_atomically(&path, &receipt, 0o666).map_err(|error| store_failed(&error))?;
         }

@@ -6,12 +6,14 @@
 pub mod audit;
 mod canonical;
 mod keys;
+mod pseudonym;
 mod receipt;
 mod signed;
 
 pub use self::{
     canonical::{canonical, read_strictly},
     keys::{KeyFileError, PublicKeys, SigningKey, new_key_pair},
+    pseudonym::{Pseudonyms, Role, Subject, is_pseudonym},
     receipt::{CheckedReceipt, ReceiptProblem, ReceiptWriter, check_receipt},
     signed::{SignatureProblem, sign, verify},
 };

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    PublicKeys, SignatureProblem, SigningKey,
+    PublicKeys, SignatureProblem, SigningKey, Subject,
     canonical::{canonical, read_strictly},
     signed::{sign, verify},
 };
@@ -30,10 +30,17 @@ impl ReceiptWriter {
 
     /// # Errors
     /// Never for a receipt that was made here; a number that is not finite could not be written.
-    pub fn write(&self, receipt: &Receipt) -> Result<Vec<u8>, serde_json::Error> {
-        let Some(key) = &self.key else { return canonical(receipt) };
-        let document: Value = serde_json::from_slice(&serde_json::to_vec(receipt)?)?;
-        canonical(&sign(document, key)?)
+    pub fn write(&self, receipt: &Receipt, subject: &Subject) -> Result<Vec<u8>, serde_json::Error> {
+        let mut document: Value = serde_json::from_slice(&serde_json::to_vec(receipt)?)?;
+        for (name, pseudonym) in [("uploader", &subject.uploader), ("device", &subject.device)] {
+            if let Some(pseudonym) = pseudonym {
+                document["subject"][name] = pseudonym.as_str().into();
+            }
+        }
+        canonical(&match &self.key {
+            Some(key) => sign(document, key)?,
+            None => document,
+        })
     }
 }
 

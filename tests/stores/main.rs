@@ -20,6 +20,7 @@ use obscura::{
     event::{Location, Service, SourcePhoto},
     redact::sha256_hex,
     store::{ObjectFacts, StoreLimits, StoreSet},
+    trust::Subject,
 };
 
 pub const REGION: &str = "eu";
@@ -71,6 +72,7 @@ pub(crate) fn facts(source: &str, output: &Bytes) -> ObjectFacts {
         pipeline: "0123456789abcdef".to_owned(),
         output_sha256: sha256_hex(output),
         source_identity: Some(sha256_hex(b"identity")),
+        subject: Subject::default(),
     }
 }
 

@@ -7,7 +7,7 @@ mod secret;
 mod store;
 mod table;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 pub use self::{
     audit::AuditConfig,
@@ -35,6 +35,8 @@ pub struct StreamConfig {
     pub routes: Vec<RouteConfig>,
     /// Hosts from which signed URLs may be fetched: `host`, `host:port` or `*.domain`. HTTPS only.
     pub url_hosts: Vec<String>,
+    /// Folder with the keys of pseudonyms; none: nobody is told of.
+    pub pseudonym_keys: Option<PathBuf>,
     /// None: no audit log.
     pub audit: Option<AuditConfig>,
     /// For how long what may pass is tried again before a photo is given up.
@@ -81,11 +83,24 @@ impl StreamConfig {
             );
         }
         let audit = AuditConfig::resolve(&raw.audit, &defaults.audit, &region, &region_store, &stores, check);
+        let pseudonym_keys = check.optional("pseudonyms.key_dir", raw.pseudonyms.key_dir.clone());
         let mut tables = toml::Table::new();
         tables.insert("stores".into(), toml::Value::Array(store_tables.into_iter().map(Into::into).collect()));
         tables.insert("routes".into(), toml::Value::Array(route_tables.into_iter().map(Into::into).collect()));
         let patience = Duration::from_secs(patience);
-        Some(Self { region, forward_topics, region_store, kafka, stores, routes, url_hosts, audit, patience, tables })
+        Some(Self {
+            region,
+            forward_topics,
+            region_store,
+            kafka,
+            stores,
+            routes,
+            url_hosts,
+            pseudonym_keys,
+            audit,
+            patience,
+            tables,
+        })
     }
 
     /// The tables of stores and routes, as a config file.

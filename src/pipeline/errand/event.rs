@@ -18,7 +18,7 @@ use crate::{
     pipeline::{clock::StageClock, job::Done},
     source::{Origin, Upload},
     store::remote::ObjectFacts,
-    trust::audit::Action,
+    trust::{Subject, audit::Action},
 };
 
 pub(in crate::pipeline) struct EventErrand {
@@ -58,6 +58,14 @@ impl EventErrand {
 
     pub(super) fn pinned(&self) -> PhotoResult<&Pinned> {
         self.pinned.as_ref().ok_or_else(|| defect("expected a pinned photo, found none"))
+    }
+
+    /// Who sent the photo, as pseudonyms.
+    pub(super) async fn subject(&self, shop: &Workshop) -> PhotoResult<Subject> {
+        let request = self.request()?;
+        let (uploader, device) = (request.uploader.as_deref(), request.device.as_deref());
+        let naming = || async { self.places.pseudonyms.subject(&request.owner.tenant, uploader, device) };
+        shop.attempts(Stage::Publish, None, naming).await
     }
 
     /// Find out what there is to do.

@@ -6,12 +6,14 @@ use serde_json::{Value, json};
 use crate::{
     event::{Location, PhotoRequest, SourcePhoto},
     redact::sha256_hex,
+    trust::Subject,
 };
 
 /// Everything that the event tells.
 pub(super) struct OutcomeEvent<'a> {
     pub region: &'a str,
     pub request: &'a PhotoRequest,
+    pub subject: &'a Subject,
     pub source: &'a SourcePhoto,
     pub output_key: &'a str,
     /// None: it lies nowhere.
@@ -46,6 +48,8 @@ pub(super) fn outcome_event(event: &OutcomeEvent) -> Result<Message, String> {
         "data": {
             "tenant": owner.tenant,
             "project": owner.project,
+            "uploader": event.subject.uploader,
+            "device": event.subject.device,
             "region": event.region,
             "route": event.request.route.name,
             "source": source,

@@ -32,11 +32,14 @@ impl EventErrand {
         let (request, pinned) = (self.request()?, self.pinned()?);
         let (target, breaker) = self.places.store(&request.route.destination)?;
         let receipt = redacted.receipt();
-        let json = Bytes::from(self.places.receipts.write(receipt).map_err(|error| defect(&error.to_string()))?);
+        let subject = self.subject(shop).await?;
+        let json =
+            Bytes::from(self.places.receipts.write(receipt, &subject).map_err(|error| defect(&error.to_string()))?);
         let output_sha256 = &receipt.output.sha256;
         let facts = ObjectFacts {
             source_sha256: fetched.sha256.clone(),
             source_identity: Some(pinned.output.hash().to_owned()),
+            subject,
             pipeline: receipt.maker.pipeline.clone(),
             output_sha256: output_sha256.clone(),
         };
@@ -90,6 +93,7 @@ impl EventErrand {
             let event = OutcomeEvent {
                 region: &self.places.region,
                 request,
+                subject: &self.subject(shop).await?,
                 source: &pinned.source,
                 output_key: &pinned.output_key,
                 receipt_key: (self.places.delivery != Delivery::Topic).then_some(&receipt_key),

@@ -15,7 +15,7 @@ use crate::{
     kafka::Producer,
     pipeline::{Breaker, Breakers, Engine, PROBE_PAUSE, Policy},
     store::remote::{RegionStore, StoreLimits, StoreSet, UrlFetcher},
-    trust::ReceiptWriter,
+    trust::{Pseudonyms, ReceiptWriter},
 };
 
 /// The stores of this worker's region, the broker, and what tells when one is out of reach.
@@ -27,6 +27,7 @@ pub struct StreamPlaces {
     pub(super) receipts: ReceiptWriter,
     pub(super) delivery: Delivery,
     pub(super) audit: Option<Audit>,
+    pub(super) pseudonyms: Pseudonyms,
     pub(super) broker_breaker: Arc<Breaker>,
     /// By the store's name.
     store_breakers: HashMap<String, Arc<Breaker>>,
@@ -76,6 +77,7 @@ impl StreamPlaces {
             receipts,
             delivery: config.receipt_delivery,
             audit,
+            pseudonyms: Pseudonyms::new(stream.pseudonym_keys.clone()),
             broker_breaker: Arc::new(Breaker::new("broker", Box::new(probe), PROBE_PAUSE)),
             policies: policies.collect::<HashMap<_, _>>(),
             outcome_topic: stream.kafka.outcome_topic.clone(),

@@ -8,7 +8,10 @@ use super::{
     region_store::{OWN_PREFIX, RegionStore, random},
     trouble::Trouble,
 };
-use crate::error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage};
+use crate::{
+    error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
+    trust::Subject,
+};
 
 /// What became of an object that was to be new.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +75,7 @@ impl RegionStore {
             pipeline: "check".to_owned(),
             output_sha256: "check".to_owned(),
             source_identity: None,
+            subject: Subject::default(),
         };
         let put = |source: &'static str| {
             let bytes = Bytes::from_static(source.as_bytes());
