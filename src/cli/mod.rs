@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod config_args;
 mod contact_sheet;
+mod decrypt;
 mod doctor;
 mod folders;
 mod models;
@@ -12,10 +13,13 @@ mod receipt;
 mod redact;
 mod replay;
 mod report;
+mod retain;
+mod rewrap;
 mod run;
 mod run_stream;
 mod signals;
 mod stream_args;
+mod wipe;
 mod worker_args;
 
 use std::process::ExitCode;
@@ -42,6 +46,10 @@ enum Command {
     Replay(replay::ReplayArgs),
     Receipt(receipt::ReceiptArgs),
     Audit(audit::AuditArgs),
+    Decrypt(decrypt::DecryptArgs),
+    Wipe(wipe::WipeArgs),
+    Retain(retain::RetainArgs),
+    Rewrap(rewrap::RewrapArgs),
     Doctor(doctor::DoctorArgs),
     Check(check::CheckArgs),
     Models(models::ModelsArgs),
@@ -88,6 +96,10 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Receipt(args) => receipt::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Decrypt(args) => decrypt::run(args),
+        Command::Wipe(args) => wipe::run(args),
+        Command::Retain(args) => retain::run(args),
+        Command::Rewrap(args) => rewrap::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),

@@ -112,6 +112,14 @@ pub struct StreamArgs {
     #[arg(long, env = "OBSCURA_URL_HOSTS", value_name = "LIST", value_delimiter = ',', help_heading = "Region")]
     url_hosts: Option<Vec<String>>,
 
+    /// How often a worker asks whether a project was wiped [key: wipe.recheck_s]
+    #[arg(long, env = "OBSCURA_WIPE_RECHECK_S", value_name = "S", help_heading = "Audit")]
+    wipe_recheck_s: Option<u64>,
+
+    /// Folder with `{tenant}/{project}.key`, for stores that Obscura encrypts [key: encryption.key_dir]
+    #[arg(long, env = "OBSCURA_ENCRYPTION_KEY_DIR", value_name = "DIR", help_heading = "Audit")]
+    encryption_key_dir: Option<PathBuf>,
+
     /// Folder with `{tenant}.key`, by which uploaders and devices become pseudonyms [key: pseudonyms.key_dir]
     #[arg(long, env = "OBSCURA_PSEUDONYMS_KEY_DIR", value_name = "DIR", help_heading = "Audit")]
     pseudonyms_key_dir: Option<PathBuf>,
@@ -163,6 +171,8 @@ impl StreamArgs {
         raw.kafka.token_file.set(self.kafka_token_file);
         raw.receipts.deliver.set(self.receipts_deliver);
         raw.url_sources.hosts.set(self.url_hosts);
+        raw.wipe.recheck_s.set(self.wipe_recheck_s);
+        raw.encryption.key_dir.set(self.encryption_key_dir);
         raw.pseudonyms.key_dir.set(self.pseudonyms_key_dir);
         raw.audit.key_file.set(self.audit_key_file);
         raw.audit.store.set(self.audit_store);

@@ -173,6 +173,8 @@ fn print_stream(stream: &StreamConfig, section: &mut impl FnMut(&str, &[(&str, O
         ],
     );
     section("url_sources", &[("hosts", list(&stream.url_hosts))]);
+    section("wipe", &[("recheck_s", Some(stream.wipe_recheck.as_secs().to_string()))]);
+    section("encryption", &[("key_dir", path(&stream.project_keys))]);
     section("pseudonyms", &[("key_dir", path(&stream.pseudonym_keys))]);
     if let Some(audit) = &stream.audit {
         section(

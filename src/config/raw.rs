@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::{
     Delivery,
-    stream::{Assignment, CredentialsKind, Mechanism, OriginalsKind, Security},
+    stream::{Assignment, CredentialsKind, EncryptionKind, Mechanism, OriginalsKind, Security},
 };
 use crate::{
     detect::{Class, ExecutionProvider},
@@ -141,6 +141,8 @@ section!(RawKafka {
     password_file: PathBuf,
     token_file: PathBuf,
 });
+section!(RawWipe { recheck_s: u64 });
+section!(RawEncryption { key_dir: PathBuf });
 section!(RawPseudonyms { key_dir: PathBuf });
 section!(RawAudit { key_file: PathBuf, store: String, topic: String, interval_s: u64 });
 section!(RawUrlSources { hosts: Vec<String> });
@@ -161,6 +163,10 @@ section!(
         ca_file: PathBuf,
         /// plain HTTP to other than loopback
         allow_insecure: bool,
+        /// `store` (as the store likes, the default), `envelope` (by Obscura), `sse_kms` (S3, with `kms_key`), `default_key` (the bucket's or container's own, which must be `kms_key`)
+        encryption: EncryptionKind,
+        /// S3 and GCS: the key of the KMS; Azure: the encryption scope
+        kms_key: String,
         /// bucket in the host name instead of in the path of the endpoint
         virtual_hosted: bool,
         /// `environment` (the default), `keys`, `web_identity`, `assume_role`; Azure: `account_key`, `sas`, `azure_federated`, `bearer`; GCS: `service_account`, `bearer`; folders: `none`
@@ -240,6 +246,12 @@ section!(
         vault: String,
         /// put before the original's name there
         vault_prefix: String,
+        /// days for which redacted photos and their receipts are kept, by `obscura retain`; for ever if not set
+        keep_outputs_d: u32,
+        /// the same for originals in the vault
+        keep_originals_d: u32,
+        /// the same for dead letters
+        keep_dead_letters_d: u32,
         /// what is obscured: `["face", "plate"]` if not set
         classes: Vec<Class>,
         /// as `redact.face_style`, which is the default; so with the others
@@ -310,6 +322,8 @@ sections! {
     region: RawRegion,
     kafka: RawKafka,
     url_sources: RawUrlSources,
+    wipe: RawWipe,
+    encryption: RawEncryption,
     pseudonyms: RawPseudonyms,
     audit: RawAudit,
     admin: RawAdmin,

@@ -29,6 +29,7 @@ pub use self::{
     key::is_safe_name,
     message::{Ignored, Location, Message, Notice, Service, UnknownEvent, UploadEvent},
     output_name::{OutputName, PROBES, Revision, dead_letter_key},
+    own::is_own_name,
     parse::{FORWARDED_HEADER, RECORD_HEADER, parse},
     redact_people::redact_people,
     redact_urls::{redact_headers, redact_urls},

@@ -5,6 +5,8 @@
 
 pub mod audit;
 mod canonical;
+mod envelope;
+pub mod erasure;
 mod keys;
 mod pseudonym;
 mod receipt;
@@ -12,6 +14,10 @@ mod signed;
 
 pub use self::{
     canonical::{canonical, read_strictly},
+    envelope::{
+        ENVELOPE_OVERHEAD_BYTES, ENVELOPE_SUFFIX, Envelope, EnvelopeProblem, ObjectKey, ProjectKey, ProjectKeys,
+        read_project_keys,
+    },
     keys::{KeyFileError, PublicKeys, SigningKey, new_key_pair},
     pseudonym::{Pseudonyms, Role, Subject, is_pseudonym},
     receipt::{CheckedReceipt, ReceiptProblem, ReceiptWriter, check_receipt},

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use obscura::{
-    config::stream::{Credentials, Secret, StoreConfig, StoreUrl},
+    config::stream::{Credentials, Encryption, Secret, StoreConfig, StoreUrl},
     error::{FatalError, PhotoError},
     event::{Location, Service, SourcePhoto},
     redact::sha256_hex,
@@ -37,6 +37,7 @@ pub(crate) fn config(name: &str, url: StoreUrl) -> StoreConfig {
         ca_file: None,
         allow_insecure: false,
         virtual_hosted: false,
+        encryption: Encryption::Store,
     }
 }
 

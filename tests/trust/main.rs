@@ -7,6 +7,9 @@ mod support;
 mod world;
 
 mod audit;
+mod envelope;
+mod kms;
+mod pseudonyms;
 mod receipts;
 
 use std::{

@@ -11,7 +11,7 @@ use super::{
     event::{EventErrand, defect},
 };
 use crate::{
-    error::{PhotoError, PhotoResult, Stage},
+    error::{ErrorCode, PhotoError, PhotoResult, Stage},
     event::{EventUpload, RECORD_HEADER, Routed, dead_letter_key, redact_headers, redact_people, redact_urls},
     kafka::{DeadLetter, OriginalMessage, Pointer, RecordPlace},
     store::remote::StoreSet,
@@ -112,7 +112,11 @@ impl EventErrand {
     async fn record_failure(&self, shop: &Workshop, error: &PhotoError) -> PhotoResult<()> {
         let event = self.event()?;
         let origin = RecordPlace::new(&event.message, event.record);
-        let pointer = self.put_away(shop, event, &origin.dead_letter_id()).await?;
+        // Of a project that was wiped nothing is kept, not even what could not be done.
+        let pointer = match error.code {
+            ErrorCode::ProjectWiped => None,
+            _ => self.put_away(shop, event, &origin.dead_letter_id()).await?,
+        };
         let pipeline = shop.policy_for(&self.upload).pipeline.clone();
         let letter = DeadLetter::new(origin, error, &pipeline, &self.places.region, pointer);
         let (key, headers) = (letter.id.as_bytes(), letter.headers());

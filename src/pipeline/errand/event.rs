@@ -82,6 +82,7 @@ impl EventErrand {
                 Ok(Begin::End(Done::Forwarded))
             }
             Routed::Redact(request) => {
+                self.check_not_wiped(shop).await?;
                 let source = request.source.clone();
                 shop.limits.check_encoded(source.size_bytes.unwrap_or(0))?;
                 let expected_bytes = source.size_bytes.unwrap_or(shop.limits.max_encoded_bytes);
@@ -95,6 +96,18 @@ impl EventErrand {
                 Ok(Begin::Fetch { expected_bytes })
             }
         }
+    }
+
+    /// Nothing is published any more of a project that was wiped.
+    pub(super) async fn check_not_wiped(&self, shop: &Workshop) -> PhotoResult<()> {
+        let (_, breaker) = self.places.store(&self.places.region_store)?;
+        shop.attempts(Stage::Publish, Some((breaker, 0)), || self.check_not_wiped_now()).await
+    }
+
+    /// Before each attempt to write: however long an outage lasts, nothing is written after a wipe.
+    pub(super) async fn check_not_wiped_now(&self) -> PhotoResult<()> {
+        let (home, _) = self.places.store(&self.places.region_store)?;
+        self.places.tombstones.check(home, &self.request()?.owner).await
     }
 
     /// The message's own, and what keeps it from going round in circles and its other records from being done twice.

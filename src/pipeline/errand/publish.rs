@@ -19,7 +19,7 @@ use crate::{
     kafka::SendError,
     redact::RedactedPhoto,
     store::remote::{ObjectFacts, Put, Removal},
-    trust::audit::Action,
+    trust::{ObjectKey, audit::Action},
 };
 
 impl EventErrand {
@@ -45,13 +45,23 @@ impl EventErrand {
         };
         failpoint::kill_at("publish:begin");
         let receipt_key = pinned.output.receipt_key(output_sha256);
-        let putting = || target.put_new(&receipt_key, json.clone(), "application/json", &facts);
+        let putting = || async {
+            self.check_not_wiped_now().await?;
+            target.put_new(&receipt_key, json.clone(), "application/json", &facts).await
+        };
         let put = shop.attempts(Stage::Publish, Some((breaker, json.len() as u64)), putting).await?;
         // A receipt that is there is of the same result, as its name tells, but tells the times of an earlier attempt.
         let receipt_json = (put == Put::Created).then_some(json);
         failpoint::kill_at("publish:receipt");
-        let (bytes, media_type) = (redacted.shared_bytes(), receipt.output.format.media_type());
-        let putting = || target.put_new(&pinned.output_key, bytes.clone(), media_type, &facts);
+        let plain = (redacted.shared_bytes(), receipt.output.format.media_type());
+        let (bytes, media_type) = match self.object_key(shop, &request.route.destination, &pinned.output_key).await? {
+            Some(key) => (seal(shop, key, plain.0).await?, "application/octet-stream"),
+            None => plain,
+        };
+        let putting = || async {
+            self.check_not_wiped_now().await?;
+            target.put_new(&pinned.output_key, bytes.clone(), media_type, &facts).await
+        };
         let put = shop.attempts(Stage::Publish, Some((breaker, bytes.len() as u64)), putting).await?;
         failpoint::kill_at("publish:object");
         match put {
@@ -62,6 +72,17 @@ impl EventErrand {
             Put::Created => self.finish(shop, Action::Published, output_sha256, receipt_json).await,
             Put::AlreadyThere(_) => self.finish(shop, Action::AlreadyPublished, output_sha256, receipt_json).await,
         }
+    }
+
+    /// The key by which an object is sealed; none where the store needs no sealed objects.
+    async fn object_key(&self, shop: &Workshop, store: &str, key: &str) -> PhotoResult<Option<ObjectKey>> {
+        let (target, breaker) = self.places.store(store)?;
+        if !target.seals() {
+            return Ok(None);
+        }
+        let owner = &self.request()?.owner;
+        let asking = || async { target.object_key(key, &self.places.project_keys.of(owner)?).await };
+        shop.attempts(Stage::Publish, Some((breaker, 0)), asking).await.map(Some)
     }
 
     /// What comes after the photo is published. The receipt, as JSON, is read where it is not at hand.
@@ -129,7 +150,9 @@ impl EventErrand {
             Originals::Move { vault, prefix } => {
                 let (vault, _) = self.places.store(vault)?;
                 let key = pinned.output.original_key(prefix);
-                let moving = || source.move_original(&pinned.source, vault, &key, shop.limits.max_encoded_bytes);
+                let object_key = self.object_key(shop, vault.name(), &key).await?;
+                let most_bytes = shop.limits.max_encoded_bytes;
+                let moving = || source.move_sealed(&pinned.source, vault, &key, most_bytes, object_key.as_ref());
                 shop.attempts(Stage::Publish, Some((breaker, 0)), moving).await?
             }
         };
@@ -166,4 +189,12 @@ impl EventErrand {
         let breaker = Some((self.places.broker_breaker.as_ref(), 1));
         shop.attempts_without_limit(Stage::Publish, breaker, sending).await
     }
+}
+
+/// Milliseconds of computing, which belong to the cores.
+async fn seal(shop: &Workshop, key: ObjectKey, plain: Bytes) -> PhotoResult<Bytes> {
+    let sealed = shop.cpu.run(move || key.seal(&plain)).await.map_err(|_| defect("the pipeline ended"))?;
+    sealed
+        .map(Bytes::from)
+        .map_err(|problem| PhotoError::new(Stage::Publish, ErrorCode::StoreFailed, problem.to_string()).retry_if(true))
 }

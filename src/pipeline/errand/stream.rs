@@ -15,7 +15,7 @@ use crate::{
     kafka::Producer,
     pipeline::{Breaker, Breakers, Engine, PROBE_PAUSE, Policy},
     store::remote::{RegionStore, StoreLimits, StoreSet, UrlFetcher},
-    trust::{Pseudonyms, ReceiptWriter},
+    trust::{ProjectKeys, Pseudonyms, ReceiptWriter, erasure::Tombstones},
 };
 
 /// The stores of this worker's region, the broker, and what tells when one is out of reach.
@@ -28,6 +28,8 @@ pub struct StreamPlaces {
     pub(super) delivery: Delivery,
     pub(super) audit: Option<Audit>,
     pub(super) pseudonyms: Pseudonyms,
+    pub(super) project_keys: ProjectKeys,
+    pub(super) tombstones: Tombstones,
     pub(super) broker_breaker: Arc<Breaker>,
     /// By the store's name.
     store_breakers: HashMap<String, Arc<Breaker>>,
@@ -77,6 +79,8 @@ impl StreamPlaces {
             receipts,
             delivery: config.receipt_delivery,
             audit,
+            tombstones: Tombstones::new(stream.wipe_recheck),
+            project_keys: ProjectKeys::new(stream.project_keys.clone()),
             pseudonyms: Pseudonyms::new(stream.pseudonym_keys.clone()),
             broker_breaker: Arc::new(Breaker::new("broker", Box::new(probe), PROBE_PAUSE)),
             policies: policies.collect::<HashMap<_, _>>(),

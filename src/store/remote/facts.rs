@@ -67,7 +67,7 @@ impl ObjectFacts {
         Ok(attributes)
     }
 
-    fn of_attributes(attributes: &Attributes) -> Option<Self> {
+    pub(super) fn of_attributes(attributes: &Attributes) -> Option<Self> {
         let value = |name: &'static str| {
             attributes.get(&Attribute::Metadata(name.into())).map(|value| value.as_ref().to_owned())
         };

@@ -51,12 +51,16 @@ impl RegionStore {
     pub async fn check_destination(&self) -> Result<(), FatalError> {
         let key = format!("{OWN_PREFIX}check-{}", random());
         let found = self.try_as_destination(&key).await;
+        let encrypted = match (&found, self.key(&key)) {
+            (Ok(Fit::Yes), Ok(path)) => self.check_encryption(&path).await,
+            _ => Ok(()),
+        };
         // Where this worker may not remove, the small object stays.
         let _ = self.delete(&key).await;
         let unfit =
             |message: &str, hint: &str| Err(FatalError::new(format!("store `{}`: {message}", self.name()), hint));
         match found {
-            Ok(Fit::Yes) => Ok(()),
+            Ok(Fit::Yes) => encrypted,
             Ok(Fit::Replaces) => unfit(
                 "expected a store that puts only where nothing lies, this one replaces what is there",
                 "use a store with conditional puts (`If-None-Match: *`); without them a photo could be published twice",

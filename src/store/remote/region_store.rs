@@ -24,7 +24,7 @@ use super::{
     wire::{About, Wire},
 };
 use crate::{
-    config::stream::StoreConfig,
+    config::stream::{Encryption, StoreConfig},
     error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
 };
 
@@ -33,7 +33,7 @@ const MAX_KEY_BYTES: usize = 1024;
 /// Start of the keys that this worker writes to find out about a store. No upload has such a key.
 pub(super) const OWN_PREFIX: &str = "_obscura/";
 /// Receipts and records are far smaller.
-const MAX_SMALL_BYTES: u64 = 16 << 20;
+pub(super) const MAX_SMALL_BYTES: u64 = 16 << 20;
 
 /// A store that belongs to the worker's region. Only [`super::StoreSet`] makes them. Cheap to clone.
 #[derive(Clone)]
@@ -45,6 +45,7 @@ pub(super) struct Inner {
     pub kind: Kind,
     pub store: Arc<dyn ObjectStore>,
     pub wire: Option<Wire>,
+    pub encryption: Encryption,
     /// Removal under the condition of an ETag is known to be obeyed.
     pub deletes_by_etag: AtomicBool,
 }
@@ -74,13 +75,15 @@ impl RegionStore {
         let Opened { kind, store, wire } = open(config, limits)?;
         let deletes_by_etag = AtomicBool::new(kind == Kind::S3 { is_amazon: true });
         let (name, region) = (config.name.clone(), config.region.clone());
-        Ok(Self(Arc::new(Inner { name, region, kind, store, wire, deletes_by_etag })))
+        let encryption = config.encryption.clone();
+        Ok(Self(Arc::new(Inner { name, region, kind, store, wire, encryption, deletes_by_etag })))
     }
 
     #[cfg(any(test, feature = "failpoints"))]
     pub(super) fn for_tests(name: &str, region: &str, store: Arc<dyn ObjectStore>) -> Self {
         let (name, region, deletes_by_etag) = (name.to_owned(), region.to_owned(), AtomicBool::new(false));
-        Self(Arc::new(Inner { name, region, kind: Kind::Any, store, wire: None, deletes_by_etag }))
+        let encryption = Encryption::Store;
+        Self(Arc::new(Inner { name, region, kind: Kind::Any, store, wire: None, encryption, deletes_by_etag }))
     }
 
     #[must_use]
@@ -91,6 +94,12 @@ impl RegionStore {
     #[must_use]
     pub fn region(&self) -> &str {
         &self.0.region
+    }
+
+    /// What is published here has to be sealed.
+    #[must_use]
+    pub fn seals(&self) -> bool {
+        self.0.encryption == Encryption::Envelope
     }
 
     #[must_use]

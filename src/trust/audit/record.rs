@@ -32,6 +32,10 @@ pub enum Action {
     Wiped,
     WipeLifted,
     Retained,
+    /// A legal hold began, or ended.
+    Held,
+    Released,
+    Rewrapped,
     /// The last record of a chain that ended as it should.
     Stopped,
 }
@@ -55,6 +59,9 @@ impl Action {
             Self::Wiped => "wiped",
             Self::WipeLifted => "wipe_lifted",
             Self::Retained => "retained",
+            Self::Held => "held",
+            Self::Released => "released",
+            Self::Rewrapped => "rewrapped",
             Self::Stopped => "stopped",
         }
     }
