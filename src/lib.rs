@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod config;
+pub mod confine;
 pub mod cpu;
 pub mod detect;
 pub mod error;

@@ -10,7 +10,7 @@ use obscura::config::{
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error};
 
 /// A word as the config file would have it.
-fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     T::deserialize(IntoDeserializer::<Error>::into_deserializer(text)).map_err(|error| error.to_string())
 }
 

@@ -124,6 +124,7 @@ impl Config {
             "admin",
             &[("listen", Some(quoted(&worker.listen.map_or_else(String::new, |address| address.to_string()))))],
         );
+        section("process", &[("confine", Some(word(&worker.confine)))]);
         section("log", &[("level", Some(word(&worker.log_level))), ("format", Some(word(&worker.log_format)))]);
         if let Some(stream) = &self.stream {
             print_stream(stream, &mut section);

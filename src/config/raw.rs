@@ -12,6 +12,7 @@ use super::{
     stream::{Assignment, CredentialsKind, EncryptionKind, Mechanism, OriginalsKind, Security},
 };
 use crate::{
+    confine::Confine,
     detect::{Class, ExecutionProvider},
     redact::Style,
     telemetry::{LogFormat, LogLevel},
@@ -268,6 +269,7 @@ section!(
     }
 );
 section!(RawAdmin { listen: String });
+section!(RawProcess { confine: Confine });
 section!(RawLog { level: LogLevel, format: LogFormat });
 
 macro_rules! sections {
@@ -328,4 +330,5 @@ sections! {
     audit: RawAudit,
     admin: RawAdmin,
     log: RawLog,
+    process: RawProcess,
 }

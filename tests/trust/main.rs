@@ -7,10 +7,12 @@ mod support;
 mod world;
 
 mod audit;
+mod confined;
 mod envelope;
 mod kms;
 mod pseudonyms;
 mod receipts;
+mod wipe;
 
 use std::{
     path::{Path, PathBuf},

@@ -10,7 +10,7 @@ use crate::world::{Faces, World};
 /// Obscura's own event of an upload by somebody.
 fn event(key: &str, uploader: &str, device: &str) -> Value {
     json!({
-        "specversion": "1.0", "id": key, "source": "/app", "type": "photo.uploaded",
+        "specversion": "1.0", "id": key, "source": "/app", "type": "obscura.photo.uploaded",
         "data": {"bucket": "uploads", "key": key, "uploader": uploader, "device": device},
     })
 }

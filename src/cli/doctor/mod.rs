@@ -1,6 +1,7 @@
 //! `obscura doctor`: is this machine fit for the work, and if not, what to do.
 
 mod machine;
+mod rights;
 mod stream;
 
 use std::{
@@ -93,6 +94,7 @@ pub fn run(args: DoctorArgs) -> Result<ExitCode, Stop> {
     findings.extend(models(&config));
     findings.push(detectors(&config));
     findings.extend(if config.stream.is_some() { stream::stream(&config) } else { folders(&config) });
+    findings.extend(rights::keys(&config));
     findings.extend(machine::limits(&config));
     findings.push(clock());
     for finding in &findings {

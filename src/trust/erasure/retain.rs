@@ -148,3 +148,89 @@ fn owner_in(place: &Place, key: &str) -> Option<(String, String)> {
 fn is_older(version: &StoredVersion, days: u32, now: DateTime<Utc>) -> bool {
     version.modified.is_some_and(|modified| now.signed_duration_since(modified) > TimeDelta::days(i64::from(days)))
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        config::{Config, RawConfig},
+        store::remote::StoreLimits,
+    };
+
+    /// A folder of outputs and a vault, as routes with these keys would have left them.
+    async fn archive(dir: &std::path::Path, routes: &str) -> (StoreSet, Config) {
+        for folder in ["out", "vault"] {
+            std::fs::create_dir_all(dir.join(folder)).unwrap();
+        }
+        let store = |name: &str| {
+            let url = format!("file://{}", dir.join(name).display());
+            format!("[[stores]]\nname = \"{name}\"\nurl = \"{url}\"\nregion = \"eu\"\n")
+        };
+        let text = format!(
+            "[region]\nname = \"eu\"\nstore = \"out\"\n[kafka]\nbrokers = \"127.0.0.1:1\"\n{}{}{routes}",
+            store("out"),
+            store("vault"),
+        );
+        let raw: RawConfig = toml::from_str(&text).unwrap();
+        let config = Config::resolve(raw).unwrap();
+        let stream = config.stream.clone().unwrap();
+        let stores = StoreSet::open(&stream.stores, "eu", StoreLimits::default()).await.unwrap();
+        let hash = "a".repeat(64);
+        for (store, key) in [
+            ("out", format!("p/acme/street/{hash}.jpg")),
+            ("out", format!("p/acme/street/{hash}.jpg.0123456789abcdef.receipt.json")),
+            ("out", format!("p/acme/held/{hash}.jpg")),
+            ("out", format!("p/acme/street/dead-letters/{}.json", &hash[..32])),
+            ("out", "p/acme/street/an upload.jpg".to_owned()),
+            ("vault", format!("acme/street/originals/{hash}.jpg")),
+        ] {
+            stores.get(store).unwrap().put(&key, Bytes::from_static(b"12345")).await.unwrap();
+        }
+        Mark::Held.set(stores.get("out").unwrap(), "acme", Some("held")).await.unwrap();
+        (stores, config)
+    }
+
+    const ROUTE: &str = "[[routes]]\nname = \"a\"\nstore = \"vault\"\nmatch_prefix = \"in/\"\ndestination = \"out\"\n\
+        prefix = \"p\"\noriginals = \"move\"\nvault = \"vault\"\n";
+
+    async fn retained(routes: &str, after_days: i64) -> (RetainReport, usize) {
+        let dir = tempfile::tempdir().unwrap();
+        let (stores, config) = archive(dir.path(), routes).await;
+        let stream = config.stream.as_ref().unwrap();
+        let now = Utc::now() + TimeDelta::days(after_days) + TimeDelta::seconds(60);
+        let home = stores.get("out").unwrap();
+        let dry = retain(&stores, home, stream, now, true).await.unwrap();
+        let report = retain(&stores, home, stream, now, false).await.unwrap();
+        assert_eq!(dry, report);
+        let again = retain(&stores, home, stream, now, false).await.unwrap();
+        assert_eq!((again.removed, again.held), (Counts::default(), report.held));
+        let left = home.list_below("p").await.unwrap().len()
+            + stores.get("vault").unwrap().list_below("acme").await.unwrap().len();
+        (report, left)
+    }
+
+    #[tokio::test]
+    async fn each_kind_has_its_age_and_a_hold_wins() {
+        let aged = format!("{ROUTE}keep_outputs_d = 30\nkeep_originals_d = 10\nkeep_dead_letters_d = 5\n");
+        let (young, left) = retained(&aged, 4).await;
+        assert_eq!((young.removed, left), (Counts::default(), 6));
+        let (letters, left) = retained(&aged, 5).await;
+        assert_eq!((letters.removed, left), (Counts { dead_letters: 1, bytes: 5, ..Counts::default() }, 5));
+        let (all, left) = retained(&aged, 30).await;
+        let expected = Counts { photos: 1, receipts: 1, originals: 1, dead_letters: 1, bytes: 20, ..Counts::default() };
+        // What is left is under a hold, or not Obscura's.
+        assert_eq!((all.removed, all.held, left), (expected, 1, 2));
+    }
+
+    #[tokio::test]
+    async fn without_ages_everything_stays_and_the_longest_age_counts() {
+        assert_eq!(retained(ROUTE, 9999).await.1, 6);
+        let two = format!("{ROUTE}keep_outputs_d = 1\n{}", ROUTE.replace("\"a\"", "\"b\""));
+        assert_eq!(retained(&two, 9999).await.1, 6, "the other route keeps for ever");
+        let two = format!("{two}keep_outputs_d = 20\n");
+        assert_eq!(retained(&two, 19).await.1, 6);
+        assert_eq!(retained(&two, 20).await.1, 4);
+    }
+}
