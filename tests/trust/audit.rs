@@ -160,7 +160,9 @@ fn without_its_log_a_worker_does_not_start_or_go_on() {
     assert!(worker.log_text().contains("Ed25519 private key"), "{}", worker.log_text());
     world.more = format!("[audit]\nstore = \"redacted\"\nkey_file = \"{}\"\n", keys.private.display());
     // The journal was changed while the worker was down.
-    world.start(0).stop();
+    let mut worker = world.start(0);
+    worker.wait_for("ready");
+    worker.stop();
     let journal = world.dir.path().join("state-0/audit/chain.json");
     let text = fs::read_to_string(&journal).unwrap();
     fs::write(&journal, text.replace("\"sequence\":", "\"sequence\":x")).unwrap();

@@ -1,7 +1,7 @@
 //! Keys of a KMS that the store itself encrypts with: asked for, and believed only when the store tells so.
 
 use obscura::{
-    config::stream::{Credentials, Encryption, StoreConfig, StoreUrl},
+    config::stream::{Credentials, Encryption, Secret, StoreConfig, StoreUrl},
     error::FatalError,
     store::{StoreLimits, StoreSet},
 };
@@ -15,7 +15,11 @@ fn check(moto: &Moto, bucket: &str, encryption: Encryption) -> Result<(), FatalE
         region: "eu".into(),
         cloud_region: None,
         endpoint: Some(moto.endpoint()),
-        credentials: Credentials::None,
+        credentials: Credentials::Keys {
+            access_key_id: Secret::Value("any".into()),
+            secret_access_key: Secret::Value("any".into()),
+            session_token: None,
+        },
         ca_file: None,
         allow_insecure: false,
         virtual_hosted: false,

@@ -38,10 +38,13 @@ impl Archive {
     }
 
     fn config(&self) -> std::path::PathBuf {
+        let any = self.dir.path().join("any").display().to_string();
+        fs::write(&any, "any\n").unwrap();
         let store = |name: &str| {
             format!(
                 "[[stores]]\nname = \"{name}\"\nurl = \"s3://{name}\"\nregion = \"eu\"\nendpoint = \"{}\"\n\
-                 cloud_region = \"eu-central-1\"\ncredentials = \"none\"\n",
+                 cloud_region = \"eu-central-1\"\ncredentials = \"keys\"\naccess_key_id_file = \"{any}\"\n\
+                 secret_access_key_file = \"{any}\"\n",
                 self.moto.endpoint()
             )
         };
