@@ -10,7 +10,7 @@ use obscura::{
     geometry::{BoxF, Size},
     photo::{self, Photo},
     pipeline::{Engine, StageClock},
-    redact::{RedactedPhoto, SourceFacts, redact, sha256_hex, thumbnail},
+    redact::{Maker, RedactedPhoto, SourceFacts, redact, sha256_hex, thumbnail},
     telemetry::Metrics,
 };
 use obscura_benches::{BenchPhoto, config, photos};
@@ -109,7 +109,8 @@ fn redacted(photo: Box<dyn Photo>, report: &DetectionReport) -> RedactedPhoto {
         width: header.upright.width,
         height: header.upright.height,
     };
-    redact(photo, source, report, &CONFIG.redaction, "bench", &CONFIG.limits, &mut StageClock::default()).unwrap()
+    redact(photo, source, report, &CONFIG.redaction, &Maker::default(), &CONFIG.limits, &mut StageClock::default())
+        .unwrap()
 }
 
 struct Threads {

@@ -102,12 +102,16 @@ pub enum ErrorCode {
     OutputConflict,
     /// The photo is published, but its original could not be removed as the route asks.
     OriginalNotRemoved,
+    /// The photo's project has no key, and is published only sealed.
+    KeyMissing,
+    /// The photo's project was wiped.
+    ProjectWiped,
     /// A defect in Obscura.
     InternalError,
 }
 
 impl ErrorCode {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Unreadable,
         Self::LinkOutsideInput,
         Self::EmptyFile,
@@ -133,6 +137,8 @@ impl ErrorCode {
         Self::SourceMissing,
         Self::OutputConflict,
         Self::OriginalNotRemoved,
+        Self::KeyMissing,
+        Self::ProjectWiped,
         Self::InternalError,
     ];
 
@@ -165,6 +171,8 @@ impl ErrorCode {
             Self::SourceMissing => "source_missing",
             Self::OutputConflict => "output_conflict",
             Self::OriginalNotRemoved => "original_not_removed",
+            Self::KeyMissing => "key_missing",
+            Self::ProjectWiped => "project_wiped",
             Self::InternalError => "internal_error",
         }
     }
@@ -206,6 +214,10 @@ impl ErrorCode {
             Self::OriginalNotRemoved => {
                 "the redacted photo is published; check the rights on the source store, then replay the dead letter"
             }
+            Self::KeyMissing => {
+                "mount the project's key in `encryption.key_dir`, then replay the dead letter; a key that was destroyed is meant to be missing"
+            }
+            Self::ProjectWiped => "nothing is published of it until `obscura wipe --lift`",
             Self::EncodeFailed | Self::VerifyFailed | Self::Abandoned | Self::InternalError => {
                 "this is a defect in Obscura; report the photo's sha256 and this record"
             }

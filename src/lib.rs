@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod config;
+pub mod confine;
 pub mod cpu;
 pub mod detect;
 pub mod error;
@@ -28,3 +29,4 @@ pub const VERSION: &str = match option_env!("OBSCURA_VERSION") {
     Some(described) => described,
     None => env!("CARGO_PKG_VERSION"),
 };
+pub mod trust;

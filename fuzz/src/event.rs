@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use obscura::{
     config::stream::{
-        Assignment, Credentials, KafkaConfig, Originals, RouteConfig, RouteMatch, StoreConfig,
+        Assignment, Credentials, Encryption, KafkaConfig, Originals, Retention, RouteConfig, RouteMatch, StoreConfig,
         StoreUrl, StreamConfig,
     },
     detect::Wanted,
@@ -81,6 +81,7 @@ fn config() -> StreamConfig {
         ca_file: None,
         allow_insecure: false,
         virtual_hosted: false,
+        encryption: Encryption::Store,
     };
     let class = ClassPolicy { style: Style::Blur, cells: 4, enlarge_x: 0.2, enlarge_y: 0.2 };
     let route = |tenant: Option<&str>| RouteConfig {
@@ -92,6 +93,7 @@ fn config() -> StreamConfig {
         destination: "s3".into(),
         prefix: "redacted".into(),
         originals: Originals::Keep,
+        retention: Retention::default(),
         redaction: RedactionPolicy { face: class, plate: class },
         wanted: Wanted::default(),
     };
@@ -122,6 +124,10 @@ fn config() -> StreamConfig {
         ],
         routes: vec![route(Some("other")), route(None)],
         url_hosts: vec!["photos.example.com".into()],
+        wipe_recheck: Duration::from_secs(30),
+        project_keys: None,
+        pseudonym_keys: None,
+        audit: None,
         patience: Duration::from_secs(60),
         tables: Default::default(),
     }

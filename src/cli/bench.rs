@@ -49,7 +49,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Stop> {
     let profile = runtime()?.block_on(async {
         let signals = Signals::listen()?;
         let engine = Engine::start(&config)?;
-        let places = Places::Folder(Destinations::new(&config, out));
+        let places = Places::Folder(Destinations::open(&config, out)?);
         let shop = Arc::new(Workshop::start(&engine, &config, places, Mode::OneShot { thumbnail_px: None })?);
         let intake = IntakeOptions {
             window: config.worker.window,

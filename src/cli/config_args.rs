@@ -26,6 +26,10 @@ pub struct ConfigArgs {
     #[arg(long, env = "OBSCURA_RECEIPTS", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub receipts: Option<bool>,
 
+    /// Sign receipts with this Ed25519 private key in PEM [key: receipts.key_file]
+    #[arg(long, env = "OBSCURA_RECEIPT_KEY_FILE", value_name = "FILE")]
+    pub receipt_key_file: Option<PathBuf>,
+
     /// Print one JSON object a photo, and one for the summary, to standard output [key: output.json]
     #[arg(long, env = "OBSCURA_JSON", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub json: Option<bool>,
@@ -171,6 +175,7 @@ impl ConfigArgs {
     fn apply(self, raw: &mut RawConfig) {
         raw.output.dir.set(self.out);
         raw.output.receipts.set(self.receipts);
+        raw.receipts.key_file.set(self.receipt_key_file);
         raw.output.json.set(self.json);
         raw.limits.max_encoded_mib.set(self.max_encoded_mib);
         raw.limits.max_megapixels.set(self.max_megapixels);

@@ -1,10 +1,12 @@
 //! The command line. Exit codes: 0 all done, 1 some photos quarantined or some check failed, 2 usage or configuration,
 //! 3 could not go on, 128 and a signal's number: ended by it.
 
+mod audit;
 mod bench;
 mod check;
 mod config_args;
 mod contact_sheet;
+mod decrypt;
 mod doctor;
 mod eval;
 mod folders;
@@ -12,13 +14,17 @@ mod generate;
 mod health;
 mod models;
 mod plan;
+mod receipt;
 mod redact;
 mod replay;
 mod report;
+mod retain;
+mod rewrap;
 mod run;
 mod run_stream;
 mod signals;
 mod stream_args;
+mod wipe;
 mod worker_args;
 
 use std::process::ExitCode;
@@ -44,6 +50,12 @@ enum Command {
     Redact(redact::RedactArgs),
     Run(run::RunArgs),
     Replay(replay::ReplayArgs),
+    Receipt(receipt::ReceiptArgs),
+    Audit(audit::AuditArgs),
+    Decrypt(decrypt::DecryptArgs),
+    Wipe(wipe::WipeArgs),
+    Retain(retain::RetainArgs),
+    Rewrap(rewrap::RewrapArgs),
     Doctor(doctor::DoctorArgs),
     Check(check::CheckArgs),
     Eval(eval::EvalArgs),
@@ -96,6 +108,12 @@ pub fn main() -> ExitCode {
         Command::Redact(args) => redact::run(args),
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Receipt(args) => receipt::run(args),
+        Command::Audit(args) => audit::run(args),
+        Command::Decrypt(args) => decrypt::run(args),
+        Command::Wipe(args) => wipe::run(args),
+        Command::Retain(args) => retain::run(args),
+        Command::Rewrap(args) => rewrap::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),

@@ -81,7 +81,7 @@ async fn work(
     let signals = Signals::listen()?;
     let engine = Engine::start(config)?;
     let mut reporter = Reporter::new(&inputs, config.json, contact_sheet);
-    let destinations = Destinations::new(config, output_dir);
+    let destinations = Destinations::open(config, output_dir)?;
     let thumbnail_px = reporter.wants_thumbnails().then_some(THUMBNAIL_PX);
     let shop = Workshop::start(&engine, config, Places::Folder(destinations.clone()), Mode::OneShot { thumbnail_px })?;
     let intake = IntakeOptions {

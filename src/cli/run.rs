@@ -1,11 +1,17 @@
 //! `obscura run`: the worker that goes on.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Instant,
+};
 
 use clap::Args;
 use obscura::{
     admin,
-    config::Config,
+    config::{Config, StreamConfig, stream::StoreUrl},
+    confine::{Confined, confine},
     error::{FatalError, PhotoError},
     pipeline::{
         Destinations, Done, Engine, IntakeOptions, Journal, Mode, Outcome, Places, RunEnd, Suspects, Vitals, Workshop,
@@ -71,11 +77,39 @@ pub fn run(args: RunArgs) -> Result<ExitCode, Stop> {
             )));
         }
         start_logs(config.worker.log_level, config.worker.log_format);
+        confine_to(&config, &stream_folders(&config, stream))?;
         return runtime()?.block_on(run_stream::work(&config, stream));
     }
     let folders = Folders::of(&config)?;
     start_logs(config.worker.log_level, config.worker.log_format);
+    confine_to(&config, &[&folders.output, &folders.quarantine, &folders.state])?;
     runtime()?.block_on(work(&config, &folders, args.once))
+}
+
+/// Give up what a worker does not need, before there are threads that would keep it.
+fn confine_to(config: &Config, folders: &[&PathBuf]) -> Result<(), FatalError> {
+    for folder in folders {
+        // Whoever cannot make it is told so where it is used.
+        let _ = std::fs::create_dir_all(folder);
+    }
+    let there: Vec<&Path> = folders.iter().map(|folder| folder.as_path()).filter(|folder| folder.is_dir()).collect();
+    match confine(config.worker.confine, &there)? {
+        Some(Confined::Wholly) => tracing::info!("confined: writing only where results go"),
+        Some(Confined::Partly) => tracing::warn!("confined in part: this kernel knows an older landlock"),
+        Some(Confined::WithoutLandlock) => tracing::warn!("not confined: this kernel has no landlock"),
+        None => tracing::warn!("not confined, as `process.confine` asks"),
+    }
+    Ok(())
+}
+
+/// Where a worker on Kafka writes files.
+fn stream_folders<'a>(config: &'a Config, stream: &'a StreamConfig) -> Vec<&'a PathBuf> {
+    let stores = stream.stores.iter().filter(|store| store.region == stream.region);
+    let roots = stores.filter_map(|store| match &store.url {
+        StoreUrl::File { root } => Some(root),
+        _ => None,
+    });
+    config.worker.state_dir.iter().chain(roots).collect()
 }
 
 /// Where a worker reads and writes, checked against each other.
@@ -132,7 +166,7 @@ async fn work(config: &Config, folders: &Folders, once: bool) -> Result<ExitCode
     let signals = Signals::listen()?;
     let state = StateDir::open(&folders.state)?;
     let (journal, suspects) = open_journal(&state)?;
-    let destinations = Destinations::new(config, folders.output.clone());
+    let destinations = Destinations::open(config, folders.output.clone())?;
     destinations.store.remove_unfinished();
     destinations.quarantine.remove_unfinished();
     let engine = Engine::start(config)?;

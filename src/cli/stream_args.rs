@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use obscura::config::{
-    RawConfig,
+    Delivery, RawConfig,
     stream::{Assignment, Mechanism, Security},
 };
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error};
 
 /// A word as the config file would have it.
-fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     T::deserialize(IntoDeserializer::<Error>::into_deserializer(text)).map_err(|error| error.to_string())
 }
 
@@ -104,9 +104,41 @@ pub struct StreamArgs {
     #[arg(long, env = "OBSCURA_KAFKA_TOKEN_FILE", value_name = "FILE", help_heading = "Kafka")]
     kafka_token_file: Option<PathBuf>,
 
+    /// Where receipts go: object, topic or both [key: receipts.deliver]
+    #[arg(long, env = "OBSCURA_RECEIPTS_DELIVER", value_name = "WHERE", value_parser = word::<Delivery>, help_heading = "Kafka")]
+    receipts_deliver: Option<Delivery>,
+
     /// Hosts of signed URLs that may be fetched [key: url_sources.hosts]
     #[arg(long, env = "OBSCURA_URL_HOSTS", value_name = "LIST", value_delimiter = ',', help_heading = "Region")]
     url_hosts: Option<Vec<String>>,
+
+    /// How often a worker asks whether a project was wiped [key: wipe.recheck_s]
+    #[arg(long, env = "OBSCURA_WIPE_RECHECK_S", value_name = "S", help_heading = "Audit")]
+    wipe_recheck_s: Option<u64>,
+
+    /// Folder with `{tenant}/{project}.key`, for stores that Obscura encrypts [key: encryption.key_dir]
+    #[arg(long, env = "OBSCURA_ENCRYPTION_KEY_DIR", value_name = "DIR", help_heading = "Audit")]
+    encryption_key_dir: Option<PathBuf>,
+
+    /// Folder with `{tenant}.key`, by which uploaders and devices become pseudonyms [key: pseudonyms.key_dir]
+    #[arg(long, env = "OBSCURA_PSEUDONYMS_KEY_DIR", value_name = "DIR", help_heading = "Audit")]
+    pseudonyms_key_dir: Option<PathBuf>,
+
+    /// Turns the audit log on and signs its checkpoints: an Ed25519 private key in PEM [key: audit.key_file]
+    #[arg(long, env = "OBSCURA_AUDIT_KEY_FILE", value_name = "FILE", help_heading = "Audit")]
+    audit_key_file: Option<PathBuf>,
+
+    /// Store of the audit log; the region's store if not set [key: audit.store]
+    #[arg(long, env = "OBSCURA_AUDIT_STORE", value_name = "STORE", help_heading = "Audit")]
+    audit_store: Option<String>,
+
+    /// Topic for checkpoints of the audit log [key: audit.topic]
+    #[arg(long, env = "OBSCURA_AUDIT_TOPIC", value_name = "TOPIC", help_heading = "Audit")]
+    audit_topic: Option<String>,
+
+    /// A segment of the audit log is written at least this often [key: audit.interval_s]
+    #[arg(long, env = "OBSCURA_AUDIT_INTERVAL_S", value_name = "S", help_heading = "Audit")]
+    audit_interval_s: Option<u64>,
 
     /// Stores and brokers: no photo is given up before this long has passed [key: retry.patience_s]
     #[arg(long, env = "OBSCURA_RETRY_PATIENCE_S", value_name = "S", help_heading = "Operation")]
@@ -137,7 +169,15 @@ impl StreamArgs {
         raw.kafka.username.set(self.kafka_username);
         raw.kafka.password_file.set(self.kafka_password_file);
         raw.kafka.token_file.set(self.kafka_token_file);
+        raw.receipts.deliver.set(self.receipts_deliver);
         raw.url_sources.hosts.set(self.url_hosts);
+        raw.wipe.recheck_s.set(self.wipe_recheck_s);
+        raw.encryption.key_dir.set(self.encryption_key_dir);
+        raw.pseudonyms.key_dir.set(self.pseudonyms_key_dir);
+        raw.audit.key_file.set(self.audit_key_file);
+        raw.audit.store.set(self.audit_store);
+        raw.audit.topic.set(self.audit_topic);
+        raw.audit.interval_s.set(self.audit_interval_s);
         raw.retry.patience_s.set(self.retry_patience_s);
     }
 }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use obscura::{
     config::RawConfig,
+    confine::Confine,
     telemetry::{LogFormat, LogLevel},
 };
 
-use super::stream_args::StreamArgs;
+use super::stream_args::{StreamArgs, word};
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct WorkerArgs {
@@ -43,6 +44,10 @@ pub struct WorkerArgs {
     /// How logs are written [key: log.format]
     #[arg(long, env = "OBSCURA_LOG_FORMAT", value_name = "FORMAT", help_heading = "Operation")]
     log_format: Option<LogFormat>,
+
+    /// What the process gives up at the start: auto, require or off [key: process.confine]
+    #[arg(long, env = "OBSCURA_CONFINE", value_name = "HOW", value_parser = word::<Confine>, help_heading = "Operation")]
+    confine: Option<Confine>,
 
     /// How long photos in work may take to end after a signal [key: timeouts.drain_s]
     #[arg(long, env = "OBSCURA_DRAIN_S", value_name = "S", help_heading = "Operation")]
@@ -99,6 +104,7 @@ impl WorkerArgs {
         raw.admin.listen.set(self.listen);
         raw.log.level.set(self.log_level);
         raw.log.format.set(self.log_format);
+        raw.process.confine.set(self.confine);
         raw.timeouts.drain_s.set(self.drain_s);
         raw.timeouts.stall_s.set(self.stall_s);
         raw.timeouts.fetch_s.set(self.fetch_s);

@@ -3,6 +3,7 @@
 //! [`Config::resolve`] reports every mistake at once, each with what was expected, what came and what to do.
 
 mod check;
+mod delivery;
 mod memory;
 mod print;
 mod raw;
@@ -18,6 +19,7 @@ use std::{
 use self::check::Checker;
 
 pub use self::{
+    delivery::Delivery,
     memory::ExpectedMemory,
     raw::{Field, RawConfig},
     reference::reference,
@@ -51,6 +53,9 @@ pub struct Config {
     pub output_dir: Option<PathBuf>,
     pub receipts: bool,
     pub json: bool,
+    /// Signs receipts; none leaves them unsigned.
+    pub receipt_key_file: Option<PathBuf>,
+    pub receipt_delivery: Delivery,
     pub limits: Limits,
     pub decoded_bytes: u64,
     /// None leaves it to the number of threads.
@@ -107,7 +112,7 @@ impl Config {
         let d = defaults;
         let worker = WorkerConfig::resolve(&raw, &d, &mut check);
         let (raw_stream, raw_defaults) = (raw.clone(), d.clone());
-        let RawConfig { output, limits, budget, models, detect, redact, quarantine, .. } = raw;
+        let RawConfig { output, limits, budget, models, detect, redact, quarantine, receipts, .. } = raw;
         let face_enlarge = check.ranged("redact.face_enlarge", redact.face_enlarge, d.redact.face_enlarge, 0.0, 4.0);
         let redaction = RedactionPolicy {
             face: ClassPolicy {
@@ -136,10 +141,16 @@ impl Config {
             },
         };
         let stream = StreamConfig::resolve(&raw_stream, &raw_defaults, &redaction, &mut check);
+        let delivery = check.value("receipts.deliver", receipts.deliver, d.receipts.deliver);
+        if let Some(stream) = &stream {
+            delivery.check(stream, &mut check);
+        }
         let config = Self {
             output_dir: check.optional("output.dir", output.dir),
             receipts: check.value("output.receipts", output.receipts, d.output.receipts),
             json: check.value("output.json", output.json, d.output.json),
+            receipt_key_file: check.optional("receipts.key_file", receipts.key_file),
+            receipt_delivery: delivery,
             limits: Limits {
                 max_encoded_bytes: MIB
                     * check.ranged("limits.max_encoded_mib", limits.max_encoded_mib, d.limits.max_encoded_mib, 1, 4096),

@@ -39,6 +39,10 @@ impl Config {
             ],
         );
         section(
+            "receipts",
+            &[("deliver", Some(word(&self.receipt_delivery))), ("key_file", path(&self.receipt_key_file))],
+        );
+        section(
             "limits",
             &[
                 ("max_encoded_mib", Some((self.limits.max_encoded_bytes / MIB).to_string())),
@@ -121,6 +125,7 @@ impl Config {
             "admin",
             &[("listen", Some(quoted(&worker.listen.map_or_else(String::new, |address| address.to_string()))))],
         );
+        section("process", &[("confine", Some(word(&worker.confine)))]);
         section("log", &[("level", Some(word(&worker.log_level))), ("format", Some(word(&worker.log_format)))]);
         if let Some(stream) = &self.stream {
             print_stream(stream, &mut section);
@@ -170,6 +175,20 @@ fn print_stream(stream: &StreamConfig, section: &mut impl FnMut(&str, &[(&str, O
         ],
     );
     section("url_sources", &[("hosts", list(&stream.url_hosts))]);
+    section("wipe", &[("recheck_s", Some(stream.wipe_recheck.as_secs().to_string()))]);
+    section("encryption", &[("key_dir", path(&stream.project_keys))]);
+    section("pseudonyms", &[("key_dir", path(&stream.pseudonym_keys))]);
+    if let Some(audit) = &stream.audit {
+        section(
+            "audit",
+            &[
+                ("key_file", path(&Some(audit.key_file.clone()))),
+                ("store", Some(quoted(&audit.store))),
+                ("topic", audit.topic.as_deref().map(quoted)),
+                ("interval_s", Some(audit.interval.as_secs().to_string())),
+            ],
+        );
+    }
 }
 
 type SaslKeys = (Option<Mechanism>, Option<String>, Option<String>, Option<String>);

@@ -7,8 +7,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-use super::stream::{Assignment, CredentialsKind, Mechanism, OriginalsKind, Security};
+use super::{
+    Delivery,
+    stream::{Assignment, CredentialsKind, EncryptionKind, Mechanism, OriginalsKind, Security},
+};
 use crate::{
+    confine::Confine,
     detect::{Class, ExecutionProvider},
     redact::Style,
     telemetry::{LogFormat, LogLevel},
@@ -79,6 +83,7 @@ macro_rules! section {
 }
 
 section!(RawOutput { dir: PathBuf, receipts: bool, json: bool });
+section!(RawReceipts { deliver: Delivery, key_file: PathBuf });
 section!(RawLimits { max_encoded_mib: u64, max_megapixels: u64, max_side_px: u32 });
 section!(RawBudget { decoded_mib: u64, encoded_mib: u64, threads: usize });
 section!(RawModels { dir: PathBuf, onnxruntime_library: PathBuf });
@@ -138,6 +143,10 @@ section!(RawKafka {
     password_file: PathBuf,
     token_file: PathBuf,
 });
+section!(RawWipe { recheck_s: u64 });
+section!(RawEncryption { key_dir: PathBuf });
+section!(RawPseudonyms { key_dir: PathBuf });
+section!(RawAudit { key_file: PathBuf, store: String, topic: String, interval_s: u64 });
 section!(RawUrlSources { hosts: Vec<String> });
 section!(
     /// One of `stores`.
@@ -156,6 +165,10 @@ section!(
         ca_file: PathBuf,
         /// plain HTTP to other than loopback
         allow_insecure: bool,
+        /// `store` (as the store likes, the default), `envelope` (by Obscura), `sse_kms` (S3, with `kms_key`), `default_key` (the bucket's or container's own, which must be `kms_key`)
+        encryption: EncryptionKind,
+        /// S3 and GCS: the key of the KMS; Azure: the encryption scope
+        kms_key: String,
         /// bucket in the host name instead of in the path of the endpoint
         virtual_hosted: bool,
         /// `environment` (the default), `keys`, `web_identity`, `assume_role`; Azure: `account_key`, `sas`, `azure_federated`, `bearer`; GCS: `service_account`, `bearer`; folders: `none`
@@ -235,6 +248,12 @@ section!(
         vault: String,
         /// put before the original's name there
         vault_prefix: String,
+        /// days for which redacted photos and their receipts are kept, by `obscura retain`; for ever if not set
+        keep_outputs_d: u32,
+        /// the same for originals in the vault
+        keep_originals_d: u32,
+        /// the same for dead letters
+        keep_dead_letters_d: u32,
         /// what is obscured: `["face", "plate"]` if not set
         classes: Vec<Class>,
         /// as `redact.face_style`, which is the default; so with the others
@@ -251,6 +270,7 @@ section!(
     }
 );
 section!(RawAdmin { listen: String });
+section!(RawProcess { confine: Confine });
 section!(RawLog { level: LogLevel, format: LogFormat });
 
 macro_rules! sections {
@@ -291,6 +311,7 @@ macro_rules! sections {
 
 sections! {
     output: RawOutput,
+    receipts: RawReceipts,
     limits: RawLimits,
     budget: RawBudget,
     models: RawModels,
@@ -304,6 +325,11 @@ sections! {
     region: RawRegion,
     kafka: RawKafka,
     url_sources: RawUrlSources,
+    wipe: RawWipe,
+    encryption: RawEncryption,
+    pseudonyms: RawPseudonyms,
+    audit: RawAudit,
     admin: RawAdmin,
     log: RawLog,
+    process: RawProcess,
 }

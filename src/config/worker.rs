@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{Field, RawConfig, check::Checker};
 use crate::{
+    confine::Confine,
     pipeline::{RetryPolicy, StageLimits},
     telemetry::{LogFormat, LogLevel},
 };
@@ -28,6 +29,7 @@ pub struct WorkerConfig {
     pub listen: Option<SocketAddr>,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
+    pub confine: Confine,
 }
 
 const DAY_S: u64 = 24 * 3600;
@@ -81,6 +83,7 @@ impl WorkerConfig {
             listen: listen_address(check, &raw.admin.listen, &d.admin.listen),
             log_level: check.value("log.level", raw.log.level.clone(), d.log.level.clone()),
             log_format: check.value("log.format", raw.log.format.clone(), d.log.format.clone()),
+            confine: check.value("process.confine", raw.process.confine.clone(), d.process.confine.clone()),
         }
     }
 }

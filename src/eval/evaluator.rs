@@ -79,7 +79,7 @@ impl Evaluator {
             Ok((header, photo::open(&scene.bytes, &self.limits)?))
         })?;
         let photo: SharedPhoto = Arc::new(photo);
-        let Policy { redaction, wanted, pipeline } = &self.policy;
+        let Policy { redaction, wanted, maker, .. } = &self.policy;
         let looking = self.detectors.detect(&photo, redaction, wanted, &self.cpu);
         let report = clock.follow(Stage::Detect, Duration::MAX, looking).await?;
         let photo = Arc::into_inner(photo).ok_or_else(|| {
@@ -103,7 +103,7 @@ impl Evaluator {
             width: size.width,
             height: size.height,
         };
-        let redacted = redact(photo, source, &report, redaction, pipeline, &self.limits, &mut clock)?;
+        let redacted = redact(photo, source, &report, redaction, maker, &self.limits, &mut clock)?;
         Ok(Looked {
             size,
             detections: report.detections().to_vec(),

@@ -103,8 +103,8 @@ impl Context<'_> {
 
 /// Obscura's own data. A name that is not known may be a misspelled one that mattered, so it is refused.
 fn upload(data: &Fields) -> Result<UploadEvent, UnknownEvent> {
-    const NAMES: [&str; 10] =
-        ["tenant", "project", "uploader", "region", "url", "bucket", "key", "version", "etag", "size"];
+    const NAMES: [&str; 11] =
+        ["tenant", "project", "uploader", "device", "region", "url", "bucket", "key", "version", "etag", "size"];
     if data.keys().any(|name| !NAMES.contains(&name.as_str())) {
         return Err(UnknownEvent::new("upload data with a name that is not known"));
     }
@@ -123,6 +123,7 @@ fn upload(data: &Fields) -> Result<UploadEvent, UnknownEvent> {
         tenant: owned("tenant", MAX_NAME_BYTES)?,
         project: owned("project", MAX_NAME_BYTES)?,
         uploader: owned("uploader", MAX_NAME_BYTES)?,
+        device: owned("device", MAX_NAME_BYTES)?,
         region: owned("region", MAX_NAME_BYTES)?,
         version: owned("version", MAX_VERSION_BYTES)?,
         etag: json::etag(data, "etag")?,

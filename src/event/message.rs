@@ -58,6 +58,8 @@ pub struct UploadEvent {
     pub project: Option<String>,
     /// Who uploaded it. Personal: never logged.
     pub uploader: Option<String>,
+    /// What it was taken or sent with. Personal, too.
+    pub device: Option<String>,
     /// The region that the event itself names, in the operator's words.
     pub region: Option<String>,
     /// The region that the cloud names, in the cloud's words, such as `eu-central-1`.
@@ -80,6 +82,7 @@ impl UploadEvent {
             tenant: None,
             project: None,
             uploader: None,
+            device: None,
             region: None,
             cloud_region: None,
             forwarded: false,

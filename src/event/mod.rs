@@ -15,6 +15,7 @@ mod message;
 mod output_name;
 mod own;
 mod parse;
+mod redact_people;
 mod redact_urls;
 mod request;
 mod route;
@@ -28,7 +29,9 @@ pub use self::{
     key::is_safe_name,
     message::{Ignored, Location, Message, Notice, Service, UnknownEvent, UploadEvent},
     output_name::{OutputName, PROBES, Revision, dead_letter_key},
+    own::is_own_name,
     parse::{FORWARDED_HEADER, RECORD_HEADER, parse},
+    redact_people::redact_people,
     redact_urls::{redact_headers, redact_urls},
     request::{EventUpload, Owner, PhotoRequest, Routed, SourcePhoto},
     route::Router,

@@ -7,7 +7,10 @@ use super::{
         UNROUTED,
     },
 };
-use crate::config::stream::{Originals, StoreConfig, StreamConfig};
+use crate::{
+    config::stream::{Originals, StoreConfig, StreamConfig},
+    trust::ENVELOPE_SUFFIX,
+};
 
 /// The buckets that are written to, and under which prefixes.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl OwnOutputs {
             } else {
                 key.strip_prefix(prefix.as_str()).and_then(|rest| rest.strip_prefix('/'))
             };
-            same_place(own, store) && rest.is_some_and(is_own)
+            same_place(own, store) && rest.is_some_and(is_own_name)
         })
     }
 }
@@ -54,17 +57,24 @@ pub(super) fn same_place(a: &StoreConfig, b: &StoreConfig) -> bool {
     a.url == b.url && a.endpoint == b.endpoint
 }
 
-fn is_own(rest: &str) -> bool {
+/// Whether Obscura gives such names to what it writes, behind a route's prefix.
+#[must_use]
+pub fn is_own_name(rest: &str) -> bool {
     let parts: Vec<&str> = rest.split('/').collect();
     let owned = |tenant, project| is_safe_name(tenant) && is_safe_name(project);
     match parts[..] {
-        [PROBES, _] => true,
+        [PROBES, _, ..] => true,
         [UNROUTED, DEAD_LETTERS, letter] => is_dead_letter(letter),
         [tenant, project, DEAD_LETTERS, letter] => owned(tenant, project) && is_dead_letter(letter),
-        [tenant, project, ORIGINALS, file] => owned(tenant, project) && is_output(file),
-        [tenant, project, file] => owned(tenant, project) && (is_output(file) || is_receipt(file)),
+        [tenant, project, ORIGINALS, file] => owned(tenant, project) && is_output(unsealed(file)),
+        [tenant, project, file] => owned(tenant, project) && (is_output(unsealed(file)) || is_receipt(file)),
         _ => false,
     }
+}
+
+/// An envelope lies beside what it is of.
+fn unsealed(file: &str) -> &str {
+    file.strip_suffix(ENVELOPE_SUFFIX).unwrap_or(file)
 }
 
 fn is_output(file: &str) -> bool {

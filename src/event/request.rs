@@ -56,6 +56,8 @@ pub struct PhotoRequest {
     pub owner: Owner,
     /// Personal: leaves this process only as a keyed hash.
     pub uploader: Option<String>,
+    /// The same.
+    pub device: Option<String>,
     pub source: SourcePhoto,
 }
 

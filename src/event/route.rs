@@ -141,7 +141,13 @@ impl Router {
             etag: event.etag,
             size_bytes: event.size_bytes,
         };
-        Ok(Routed::Redact(PhotoRequest { route: Arc::clone(route), owner, uploader: event.uploader, source }))
+        Ok(Routed::Redact(PhotoRequest {
+            route: Arc::clone(route),
+            owner,
+            uploader: event.uploader,
+            device: event.device,
+            source,
+        }))
     }
 
     /// The configured stores that the event can mean.

@@ -7,21 +7,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     failpoint::{self, Edge},
 };
 
 /// Time by stage of one photo: wall time, unless it is made to measure otherwise.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StageClock {
+    started: DateTime<Utc>,
     spent: Vec<(Stage, Duration)>,
     measure: Measure,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 enum Measure {
-    #[default]
     Wall,
     ProcessCpu,
 }
@@ -56,11 +58,23 @@ fn process_cpu() -> Duration {
     Duration::try_from(spent).unwrap_or_default()
 }
 
+impl Default for StageClock {
+    fn default() -> Self {
+        Self { started: Utc::now(), spent: Vec::new(), measure: Measure::Wall }
+    }
+}
+
 impl StageClock {
     /// Measures the CPU time of the whole process instead: of a stage only where nothing else is in work.
     #[must_use]
     pub fn of_process_cpu() -> Self {
-        Self { spent: Vec::new(), measure: Measure::ProcessCpu }
+        Self { measure: Measure::ProcessCpu, ..Self::default() }
+    }
+
+    /// When the photo was taken up.
+    #[must_use]
+    pub fn started(&self) -> DateTime<Utc> {
+        self.started
     }
 
     /// Run a stage's work. A panic becomes `internal_error` at this stage.

@@ -13,7 +13,7 @@ use crate::{
         Runtime, VerifiedModel, Wanted,
     },
     error::FatalError,
-    redact::{RedactionPolicy, sha256_hex},
+    redact::{Maker, RedactionPolicy, Threshold, sha256_hex},
     telemetry::Metrics,
 };
 
@@ -111,7 +111,7 @@ impl Engine {
             };
             score.get_or_insert(usual);
         }
-        let models: Vec<_> = self
+        let (models, thresholds): (Vec<_>, Vec<_>) = self
             .models
             .iter()
             .filter(|model| wanted.wants(model.spec.class))
@@ -119,12 +119,15 @@ impl Engine {
                 let (min_object_px, min_score) = needs(config, &model.spec);
                 let min_score = wanted.min_score(model.spec.class).unwrap_or(min_score);
                 let focus = model.spec.focus(min_score).filter(|_| !config.exhaustive);
-                format!("{} {min_object_px} {min_score} {focus:?}", model.spec.sha256)
+                let named = format!("{} {min_object_px} {min_score} {focus:?}", model.spec.sha256);
+                (named, Threshold { class: model.spec.class, min_score, min_object_px })
             })
-            .collect();
+            .unzip();
         let deciding = format!("{} {models:?} {redaction:?}", env!("CARGO_PKG_VERSION"));
         let pipeline = sha256_hex(deciding.as_bytes())[..16].to_owned();
-        Policy { redaction, wanted, pipeline }
+        let region = config.stream.as_ref().map(|stream| stream.region.clone());
+        let maker = Maker { pipeline: pipeline.clone(), version: env!("CARGO_PKG_VERSION"), region, thresholds };
+        Policy { redaction, wanted, pipeline, maker }
     }
 }
 
@@ -135,6 +138,8 @@ pub struct Policy {
     pub wanted: Wanted,
     /// Names models, thresholds, policy and version.
     pub pipeline: String,
+    /// What receipts tell of all that.
+    pub maker: Maker,
 }
 
 /// The smallest object to be found and the lowest score that counts.

@@ -233,7 +233,7 @@ impl Workshop {
         // The clock goes along: redaction is three stages, and tells their times in the receipt.
         let mut inner = std::mem::take(clock);
         let redacting = self.cpu.run(move || {
-            let result = redact(photo, source, &report, &policy.redaction, &policy.pipeline, &limits, &mut inner);
+            let result = redact(photo, source, &report, &policy.redaction, &policy.maker, &limits, &mut inner);
             (result, report, inner)
         });
         let finished = tokio::time::timeout(time.redact, redacting).await;

@@ -217,5 +217,8 @@ pub async fn run<S: Source>(
         // Whatever is left was given up on purpose; nobody crashed.
         let _ = journal.close();
     }
+    if let Places::Stream(places) = &shop.places {
+        places.end().await;
+    }
     end
 }

@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 pub use self::{
     plan::{ClassPolicy, PlannedRegion, RedactionPolicy, plan_regions},
     receipt::{
-        DetectedRegion, ModelFacts, OutputFacts, RECEIPT_SCHEMA, Receipt, RedactedRegion, SourceFacts, ViewFacts,
+        DetectedRegion, Maker, ModelFacts, OutputFacts, RECEIPT_KIND, RECEIPT_SCHEMA, Receipt, RedactedRegion,
+        SourceFacts, Threshold, Times, ViewFacts,
     },
     style::{Obscured, Style},
     thumbnail::thumbnail,
@@ -66,7 +67,7 @@ pub fn redact(
     source: SourceFacts,
     report: &DetectionReport,
     policy: &RedactionPolicy,
-    pipeline: &str,
+    maker: &Maker,
     limits: &Limits,
     clock: &mut StageClock,
 ) -> PhotoResult<RedactedPhoto> {
@@ -74,8 +75,10 @@ pub fn redact(
     let evidence = clock.run(Stage::Redact, || obscure(photo.as_mut(), report, policy))?;
     let bytes = encode_verified(photo, &evidence, limits, clock)?;
     let receipt = Receipt {
+        kind: RECEIPT_KIND,
         schema: RECEIPT_SCHEMA,
-        pipeline: pipeline.to_owned(),
+        maker: maker.clone(),
+        policy: *policy,
         output: OutputFacts { sha256: sha256_hex(&bytes), bytes: bytes.len() as u64, format: source.format },
         source,
         regions: report
@@ -93,6 +96,7 @@ pub fn redact(
         models: report.models().to_vec(),
         views: report.views(),
         timings_ms: clock.timings_ms(),
+        times: Times { started: clock.started(), finished: chrono::Utc::now() },
     };
     Ok(RedactedPhoto { bytes: bytes.into(), receipt })
 }

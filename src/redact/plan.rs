@@ -1,5 +1,7 @@
 //! From detections to regions: enlarged by policy, rounded outward, never shrunk.
 
+use serde::Serialize;
+
 use super::style::Style;
 use crate::{
     detect::{Class, Detection},
@@ -7,7 +9,7 @@ use crate::{
 };
 
 /// How one class is obscured.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ClassPolicy {
     pub style: Style,
     /// Cells on the longer side of a region.
@@ -18,7 +20,7 @@ pub struct ClassPolicy {
 }
 
 /// How every class is obscured.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RedactionPolicy {
     pub face: ClassPolicy,
     pub plate: ClassPolicy,

@@ -48,25 +48,32 @@ fn fitted(size: Size, long_side_px: u32) -> Size {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{OutputFacts, RECEIPT_SCHEMA, Receipt, SourceFacts, ViewFacts},
+        super::{Maker, OutputFacts, RECEIPT_KIND, RECEIPT_SCHEMA, Receipt, SourceFacts, Times, ViewFacts},
         *,
     };
-    use crate::photo::{Format, sniff};
+    use crate::{
+        photo::{Format, sniff},
+        redact::{ClassPolicy, RedactionPolicy, Style},
+    };
 
     const LIMITS: Limits = Limits { max_encoded_bytes: 1 << 20, max_pixels: 1 << 24, max_side_px: 4096 };
 
     fn published(bytes: Vec<u8>) -> RedactedPhoto {
         let format = Format::Png;
         let source = SourceFacts { sha256: String::new(), bytes: 0, format, width: 1, height: 1 };
+        let policy = ClassPolicy { style: Style::Solid, cells: 1, enlarge_x: 0.0, enlarge_y: 0.0 };
         let receipt = Receipt {
+            kind: RECEIPT_KIND,
             schema: RECEIPT_SCHEMA,
-            pipeline: String::new(),
+            maker: Maker::default(),
+            policy: RedactionPolicy { face: policy, plate: policy },
             source,
             regions: vec![],
             redacted: vec![],
             models: vec![],
             views: ViewFacts::default(),
             timings_ms: [].into(),
+            times: Times::default(),
             output: OutputFacts { sha256: String::new(), bytes: 0, format },
         };
         RedactedPhoto { bytes: bytes.into(), receipt }

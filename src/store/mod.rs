@@ -24,6 +24,7 @@ pub use self::{
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage, is_transient},
     redact::{RedactedPhoto, sha256_hex},
+    trust::{ReceiptWriter, Subject},
 };
 
 /// Start of the names of files that are not finished; nothing under such a name is a result.
@@ -38,12 +39,13 @@ const MAX_NAME_BYTES: usize = 255;
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     root: PathBuf,
-    receipts: bool,
+    /// None: no receipts.
+    receipts: Option<ReceiptWriter>,
 }
 
 impl LocalStore {
     #[must_use]
-    pub fn new(root: PathBuf, receipts: bool) -> Self {
+    pub fn new(root: PathBuf, receipts: Option<ReceiptWriter>) -> Self {
         Self { root, receipts }
     }
 
@@ -57,8 +59,9 @@ impl LocalStore {
     /// # Errors
     /// `store_failed`.
     pub fn put(&self, relative: &Path, photo: &RedactedPhoto) -> PhotoResult<()> {
-        if self.receipts {
-            let receipt = serde_json::to_vec_pretty(photo.receipt()).map_err(|error| store_failed(&error.into()))?;
+        if let Some(writer) = &self.receipts {
+            let receipt =
+                writer.write(photo.receipt(), &Subject::default()).map_err(|error| store_failed(&error.into()))?;
             let path = self.root.join(with_suffix(relative, RECEIPT_SUFFIX));
             write_atomically(&path, &receipt, 0o666).map_err(|error| store_failed(&error))?;
         }
@@ -69,7 +72,7 @@ impl LocalStore {
     /// photo is the one that the receipt names. Without receipts nothing can be told, and the answer is no.
     #[must_use]
     pub fn holds(&self, relative: &Path, source_sha256: &str, pipeline: &str) -> bool {
-        if !self.receipts {
+        if self.receipts.is_none() {
             return false;
         }
         let receipt = fs::read(self.root.join(with_suffix(relative, RECEIPT_SUFFIX)));

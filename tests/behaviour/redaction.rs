@@ -54,7 +54,7 @@ fn shape(value: &Value) -> Value {
     match value {
         Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
         Value::Array(items) => Value::Array(items.first().map(shape).into_iter().collect()),
-        Value::Number(number) if number.is_u64() => "integer".into(),
+        // Canonical JSON writes 2.0 as 2.
         Value::Number(_) => "number".into(),
         Value::String(_) => "string".into(),
         other => other.clone(),

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use obscura::{
     config::stream::{
-        Assignment, Credentials, KafkaConfig, Originals, RouteConfig, RouteMatch, StoreConfig, StoreUrl, StreamConfig,
+        Assignment, Credentials, Encryption, KafkaConfig, Originals, Retention, RouteConfig, RouteMatch, StoreConfig,
+        StoreUrl, StreamConfig,
     },
     detect::Wanted,
     event::{Location, Routed, Router, Service, UploadEvent},
@@ -22,6 +23,7 @@ pub fn store(name: &str, url: StoreUrl) -> StoreConfig {
         ca_file: None,
         allow_insecure: false,
         virtual_hosted: false,
+        encryption: Encryption::Store,
     }
 }
 
@@ -36,6 +38,7 @@ pub fn route(name: &str, matches: RouteMatch) -> RouteConfig {
         destination: "out".into(),
         prefix: "redacted".into(),
         originals: Originals::Keep,
+        retention: Retention::default(),
         redaction: RedactionPolicy { face: class, plate: class },
         wanted: Wanted::default(),
     }
@@ -73,6 +76,10 @@ pub fn config(routes: Vec<RouteConfig>) -> StreamConfig {
         ],
         routes,
         url_hosts: vec!["photos.example.com".into()],
+        wipe_recheck: Duration::from_secs(30),
+        project_keys: None,
+        pseudonym_keys: None,
+        audit: None,
         patience: Duration::from_secs(60),
         tables: toml::Table::default(),
     }

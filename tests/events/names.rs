@@ -13,6 +13,7 @@ fn request(location: Location) -> PhotoRequest {
         route: route("all", RouteMatch::default()).into(),
         owner: Owner { tenant: "acme".into(), project: "streets".into() },
         uploader: None,
+        device: None,
         source: SourcePhoto { store: None, location, version: None, etag: None, size_bytes: None },
     }
 }

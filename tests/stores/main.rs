@@ -15,11 +15,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 use obscura::{
-    config::stream::{Credentials, Secret, StoreConfig, StoreUrl},
+    config::stream::{Credentials, Encryption, Secret, StoreConfig, StoreUrl},
     error::{FatalError, PhotoError},
     event::{Location, Service, SourcePhoto},
     redact::sha256_hex,
     store::{ObjectFacts, StoreLimits, StoreSet},
+    trust::Subject,
 };
 
 pub const REGION: &str = "eu";
@@ -36,6 +37,7 @@ pub(crate) fn config(name: &str, url: StoreUrl) -> StoreConfig {
         ca_file: None,
         allow_insecure: false,
         virtual_hosted: false,
+        encryption: Encryption::Store,
     }
 }
 
@@ -71,6 +73,7 @@ pub(crate) fn facts(source: &str, output: &Bytes) -> ObjectFacts {
         pipeline: "0123456789abcdef".to_owned(),
         output_sha256: sha256_hex(output),
         source_identity: Some(sha256_hex(b"identity")),
+        subject: Subject::default(),
     }
 }
 

@@ -44,6 +44,8 @@ pub struct World {
     pub more: String,
     pub route: String,
     pub kafka_keys: String,
+    /// Buckets that Obscura encrypts.
+    pub sealed: Vec<&'static str>,
 }
 
 impl World {
@@ -68,6 +70,7 @@ impl World {
             more: String::new(),
             route: String::new(),
             kafka_keys: String::new(),
+            sealed: Vec::new(),
         }
     }
 
@@ -137,10 +140,11 @@ prefix = "out"
         format!(
             "[[stores]]\nname = \"{bucket}\"\nurl = \"s3://{bucket}\"\nregion = \"{region}\"\nendpoint = \"{}\"\n\
              cloud_region = \"eu-central-1\"\ncredentials = \"keys\"\naccess_key_id_file = \"{}\"\n\
-             secret_access_key_file = \"{}\"\n\n",
+             secret_access_key_file = \"{}\"\n{}\n",
             self.s3.endpoint(),
             keys.join("id").display(),
             keys.join("key").display(),
+            if self.sealed.contains(&bucket) { "encryption = \"envelope\"\n" } else { "" },
         )
     }
 

@@ -1,6 +1,7 @@
 //! `obscura doctor`: is this machine fit for the work, and if not, what to do.
 
 mod machine;
+mod rights;
 mod stream;
 
 use std::{
@@ -93,6 +94,7 @@ pub fn run(args: DoctorArgs) -> Result<ExitCode, Stop> {
     findings.extend(models(&config));
     findings.push(detectors(&config));
     findings.extend(if config.stream.is_some() { stream::stream(&config) } else { folders(&config) });
+    findings.extend(rights::keys(&config));
     findings.extend(machine::limits(&config));
     findings.push(clock());
     for finding in &findings {
@@ -159,7 +161,13 @@ fn folders(config: &Config) -> Vec<Finding> {
         findings.push(Finding::warning("output", "no folder is named", "name one with `--out DIR` or `output.dir`"));
         return findings;
     };
-    let places = Destinations::new(config, output.clone());
+    let places = match Destinations::open(config, output.clone()) {
+        Ok(places) => places,
+        Err(error) => {
+            findings.push(Finding::from_error("receipts", error));
+            return findings;
+        }
+    };
     let state = config.state_dir_for(&output);
     let written = [
         ("output", places.store.root(), places.store.can_take(1 << 20)),

@@ -7,13 +7,13 @@ use obscura::{
     store::remote::{RegionStore, StoreLimits, StoreSet},
 };
 
-use super::{super::runtime, Finding};
+use super::{super::runtime, Finding, rights};
 
 /// Nothing, where the worker follows a folder.
 pub(super) fn stream(config: &Config) -> Vec<Finding> {
     let Some(stream) = &config.stream else { return Vec::new() };
     match runtime() {
-        Ok(runtime) => runtime.block_on(async { [broker(stream).await, vec![stores(stream).await]].concat() }),
+        Ok(runtime) => runtime.block_on(async { [broker(stream).await, stores(config, stream).await].concat() }),
         Err(error) => vec![Finding::from_error("broker", error)],
     }
 }
@@ -41,15 +41,17 @@ async fn broker(stream: &StreamConfig) -> Vec<Finding> {
     findings
 }
 
-async fn stores(stream: &StreamConfig) -> Finding {
+async fn stores(config: &Config, stream: &StreamConfig) -> Vec<Finding> {
     const CHECK: &str = "stores";
     let opened: Result<StoreSet, FatalError> =
         StoreSet::open(&stream.stores, &stream.region, StoreLimits::default()).await;
     match opened {
         Ok(stores) => {
             let names: Vec<&str> = stores.iter().map(RegionStore::name).collect();
-            Finding::ok(CHECK, format!("those of `{}` let this worker in: {}", stream.region, names.join(", ")))
+            let there =
+                Finding::ok(CHECK, format!("those of `{}` let this worker in: {}", stream.region, names.join(", ")));
+            [vec![there], rights::stores(config, stream, &stores).await].concat()
         }
-        Err(error) => Finding::from_error(CHECK, error),
+        Err(error) => vec![Finding::from_error(CHECK, error)],
     }
 }

@@ -1,16 +1,24 @@
 //! What a worker on Kafka and object stores needs to know: its region, the broker, the stores and the routes.
 
+mod audit;
+mod encryption;
 mod kafka;
 mod route;
 mod secret;
 mod store;
 mod table;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 pub use self::{
+    audit::AuditConfig,
+    encryption::{Encryption, EncryptionKind},
     kafka::{Assignment, KafkaConfig, Mechanism, SaslConfig, SaslMechanism, Security, TlsConfig},
-    route::{Originals, OriginalsKind, RouteConfig, RouteMatch},
+    route::{Originals, OriginalsKind, Retention, RouteConfig, RouteMatch},
     secret::Secret,
     store::{Credentials, CredentialsKind, StoreConfig, StoreUrl},
 };
@@ -33,6 +41,14 @@ pub struct StreamConfig {
     pub routes: Vec<RouteConfig>,
     /// Hosts from which signed URLs may be fetched: `host`, `host:port` or `*.domain`. HTTPS only.
     pub url_hosts: Vec<String>,
+    /// No worker believes for longer that a project was not wiped.
+    pub wipe_recheck: Duration,
+    /// Folder with the keys of projects; none: nothing is sealed.
+    pub project_keys: Option<PathBuf>,
+    /// Folder with the keys of pseudonyms; none: nobody is told of.
+    pub pseudonym_keys: Option<PathBuf>,
+    /// None: no audit log.
+    pub audit: Option<AuditConfig>,
     /// For how long what may pass is tried again before a photo is given up.
     pub patience: Duration,
     /// The tables of stores and routes as they were written; secrets are named there, never told.
@@ -76,11 +92,47 @@ impl StreamConfig {
                 "name only topics of other regions",
             );
         }
+        let audit = AuditConfig::resolve(&raw.audit, &defaults.audit, &region, &region_store, &stores, check);
+        let recheck_s =
+            check.ranged("wipe.recheck_s", raw.wipe.recheck_s.clone(), defaults.wipe.recheck_s.clone(), 1, 3600);
+        let wipe_recheck = Duration::from_secs(recheck_s);
+        let project_keys = check.optional("encryption.key_dir", raw.encryption.key_dir.clone());
+        encryption::check_keys(project_keys.is_some(), &stores, &routes, check);
+        let pseudonym_keys = check.optional("pseudonyms.key_dir", raw.pseudonyms.key_dir.clone());
         let mut tables = toml::Table::new();
         tables.insert("stores".into(), toml::Value::Array(store_tables.into_iter().map(Into::into).collect()));
         tables.insert("routes".into(), toml::Value::Array(route_tables.into_iter().map(Into::into).collect()));
         let patience = Duration::from_secs(patience);
-        Some(Self { region, forward_topics, region_store, kafka, stores, routes, url_hosts, patience, tables })
+        Some(Self {
+            region,
+            forward_topics,
+            region_store,
+            kafka,
+            stores,
+            routes,
+            url_hosts,
+            wipe_recheck,
+            project_keys,
+            pseudonym_keys,
+            audit,
+            patience,
+            tables,
+        })
+    }
+
+    /// Every store and prefix of this region under which a route writes.
+    #[must_use]
+    pub fn written_places(&self) -> BTreeSet<(&str, &str)> {
+        let of_region = self.routes.iter().filter(|route| route.region == self.region);
+        of_region
+            .flat_map(|route| {
+                let vault = match &route.originals {
+                    Originals::Move { vault, prefix } => Some((vault.as_str(), prefix.as_str())),
+                    Originals::Keep | Originals::Delete => None,
+                };
+                std::iter::once((route.destination.as_str(), route.prefix.as_str())).chain(vault)
+            })
+            .collect()
     }
 
     /// The tables of stores and routes, as a config file.

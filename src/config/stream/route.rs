@@ -2,7 +2,7 @@
 
 use super::{StoreConfig, table::TableReader};
 use crate::{
-    config::{check::Checker, raw::RawRoute},
+    config::{Field, check::Checker, raw::RawRoute},
     detect::{Class, Wanted},
     event::is_safe_name,
     redact::{ClassPolicy, RedactionPolicy},
@@ -23,6 +23,7 @@ pub struct RouteConfig {
     /// Put before the output's name, without slashes at its ends; may be empty.
     pub prefix: String,
     pub originals: Originals,
+    pub retention: Retention,
     pub redaction: RedactionPolicy,
     pub wanted: Wanted,
 }
@@ -36,6 +37,15 @@ pub struct RouteMatch {
     pub prefix: Option<String>,
     pub tenant: Option<String>,
     pub project: Option<String>,
+}
+
+/// For how many days what belongs to a route is kept; none is for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    pub outputs_d: Option<u32>,
+    /// In the vault.
+    pub originals_d: Option<u32>,
+    pub dead_letters_d: Option<u32>,
 }
 
 /// What happens to the original once its redacted photo is published.
@@ -129,6 +139,11 @@ fn resolve_route(
     if vault.is_some() && !matches!(originals, Originals::Move { .. }) {
         reader.problem("vault", "found one, but originals are not moved", "set `originals = \"move\"`");
     }
+    let retention = Retention {
+        outputs_d: days(reader, "keep_outputs_d", &raw.keep_outputs_d),
+        originals_d: days(reader, "keep_originals_d", &raw.keep_originals_d),
+        dead_letters_d: days(reader, "keep_dead_letters_d", &raw.keep_dead_letters_d),
+    };
     let tenant = owner_name(reader, "tenant", raw.tenant.clone());
     let project = owner_name(reader, "project", raw.project.clone());
     RouteConfig {
@@ -145,9 +160,18 @@ fn resolve_route(
         destination,
         prefix,
         originals,
+        retention,
         redaction: redaction(raw, base, reader),
         wanted: wanted(raw, reader),
     }
+}
+
+fn days(reader: &mut TableReader, key: &str, field: &Field<u32>) -> Option<u32> {
+    let days = reader.optional(key, field)?;
+    if days == 0 {
+        reader.problem(key, "expected at least one day, found 0", "leave the key out to keep for ever");
+    }
+    Some(days)
 }
 
 /// Names that become parts of keys.

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{Secret, table::TableReader};
+use super::{Encryption, Secret, table::TableReader};
 use crate::config::{Field, check::Checker, raw::RawStore};
 
 /// One bucket, container or folder.
@@ -24,6 +24,8 @@ pub struct StoreConfig {
     pub allow_insecure: bool,
     /// Bucket in the host name instead of in the path; the default is path style with an endpoint.
     pub virtual_hosted: bool,
+    /// How its objects are encrypted.
+    pub encryption: Encryption,
 }
 
 /// What a store's URL says.
@@ -166,6 +168,7 @@ fn resolve_store(raw: &RawStore, reader: &mut TableReader) -> Option<StoreConfig
         reader.problem("credentials", "found a kind that this store does not know", "see docs/configuration.md");
     }
     let credentials = resolve_credentials(kind, raw, reader);
+    let encryption = Encryption::resolve(raw, url.as_ref(), reader);
     let store = StoreConfig {
         name,
         region,
@@ -174,6 +177,7 @@ fn resolve_store(raw: &RawStore, reader: &mut TableReader) -> Option<StoreConfig
         ca_file: reader.optional("ca_file", &raw.ca_file),
         allow_insecure: reader.value("allow_insecure", &raw.allow_insecure),
         virtual_hosted: reader.value("virtual_hosted", &raw.virtual_hosted),
+        encryption,
         credentials: credentials?,
         url: url?,
     };

@@ -4,16 +4,18 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Workshop,
     event::{EventErrand, defect},
 };
 use crate::{
-    error::{PhotoError, PhotoResult, Stage},
-    event::{EventUpload, RECORD_HEADER, Routed, dead_letter_key, redact_headers, redact_urls},
+    error::{ErrorCode, PhotoError, PhotoResult, Stage},
+    event::{EventUpload, RECORD_HEADER, Routed, dead_letter_key, redact_headers, redact_people, redact_urls},
     kafka::{DeadLetter, OriginalMessage, Pointer, RecordPlace},
     store::remote::StoreSet,
+    trust::{Pseudonyms, Role, audit::Action},
 };
 
 /// Everything that a replay needs, without what would let anybody into a store.
@@ -30,14 +32,30 @@ pub struct StoredMessage {
     pub key: Option<String>,
     /// Values in base64.
     pub headers: Vec<(String, String)>,
-    /// Base64. Secrets of URLs are taken out.
+    /// Base64. Secrets of URLs are taken out, and people are pseudonyms.
     pub payload: String,
 }
 
 impl StoredMessage {
-    fn of(event: &EventUpload, id: String) -> Self {
+    fn of(event: &EventUpload, id: String, pseudonyms: &Pseudonyms) -> Self {
         let message = &event.message;
-        let headers = redact_headers(&message.headers).into_iter();
+        let tenant = match &event.routed {
+            Routed::Redact(request) => Some(&request.owner.tenant),
+            Routed::Refuse { owner, .. } => owner.as_ref().map(|owner| &owner.tenant),
+            Routed::Ignore(_) | Routed::Forward { .. } => None,
+        };
+        let mut people = Vec::new();
+        let payload = redact_people(&redact_urls(&message.payload), &mut |role, id| {
+            let role = if role == Role::Device.as_str() { Role::Device } else { Role::Uploader };
+            // A key that cannot be used must not keep a dead letter from being kept.
+            let pseudonym = tenant.and_then(|tenant| pseudonyms.of(tenant, role, id).ok().flatten());
+            people.push((id.as_bytes().to_vec(), pseudonym.clone().unwrap_or_default().into_bytes()));
+            pseudonym
+        });
+        // Who is named inside may also be the message's key, or stand in a header.
+        let unnamed =
+            |text: Vec<u8>| people.iter().find(|(id, _)| *id == text).map_or(text, |(_, pseudonym)| pseudonym.clone());
+        let headers = redact_headers(&message.headers).into_iter().map(|(name, value)| (name, unnamed(value)));
         Self {
             schema: 1,
             id,
@@ -46,9 +64,9 @@ impl StoredMessage {
             offset: message.offset,
             record: event.record,
             timestamp_ms: message.timestamp_ms,
-            key: message.key.as_deref().map(|key| BASE64_STANDARD.encode(without_secrets(key))),
+            key: message.key.as_deref().map(|key| BASE64_STANDARD.encode(unnamed(without_secrets(key)))),
             headers: headers.map(|(name, value)| (name, BASE64_STANDARD.encode(value))).collect(),
-            payload: BASE64_STANDARD.encode(redact_urls(&message.payload)),
+            payload: BASE64_STANDARD.encode(&payload),
         }
     }
 }
@@ -94,11 +112,16 @@ impl EventErrand {
     async fn record_failure(&self, shop: &Workshop, error: &PhotoError) -> PhotoResult<()> {
         let event = self.event()?;
         let origin = RecordPlace::new(&event.message, event.record);
-        let pointer = self.put_away(shop, event, &origin.dead_letter_id()).await?;
+        // Of a project that was wiped nothing is kept, not even what could not be done.
+        let pointer = match error.code {
+            ErrorCode::ProjectWiped => None,
+            _ => self.put_away(shop, event, &origin.dead_letter_id()).await?,
+        };
         let pipeline = shop.policy_for(&self.upload).pipeline.clone();
         let letter = DeadLetter::new(origin, error, &pipeline, &self.places.region, pointer);
         let (key, headers) = (letter.id.as_bytes(), letter.headers());
-        self.send(shop, &self.places.dead_letter_topic, Some(key), &headers, &letter.payload()).await
+        self.send(shop, &self.places.dead_letter_topic, Some(key), &headers, &letter.payload()).await?;
+        self.audit(shop, Action::Refused, json!({ "code": error.code, "stage": error.stage })).await
     }
 
     /// Store the message. Where its own store refuses it, the region's takes it; if that refuses it too, the dead letter
@@ -112,7 +135,7 @@ impl EventErrand {
             Routed::Refuse { owner, .. } => (home, "", owner.as_ref()),
             Routed::Ignore(_) | Routed::Forward { .. } => (home, "", None),
         };
-        let stored = StoredMessage::of(event, id.to_owned());
+        let stored = StoredMessage::of(event, id.to_owned(), &self.places.pseudonyms);
         let json = Bytes::from(serde_json::to_vec_pretty(&stored).map_err(|error| defect(&error.to_string()))?);
         for (name, prefix) in [(store, prefix), (home, "")] {
             let key = dead_letter_key(prefix, owner, id);

@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use serde_json::json;
 
 use super::{Begin, Fetched, Workshop, stream::StreamPlaces};
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     pipeline::{clock::StageClock, job::Done},
     source::{Origin, Upload},
     store::remote::ObjectFacts,
+    trust::{Subject, audit::Action},
 };
 
 pub(in crate::pipeline) struct EventErrand {
@@ -58,19 +60,29 @@ impl EventErrand {
         self.pinned.as_ref().ok_or_else(|| defect("expected a pinned photo, found none"))
     }
 
+    /// Who sent the photo, as pseudonyms.
+    pub(super) async fn subject(&self, shop: &Workshop) -> PhotoResult<Subject> {
+        let request = self.request()?;
+        let (uploader, device) = (request.uploader.as_deref(), request.device.as_deref());
+        let naming = || async { self.places.pseudonyms.subject(&request.owner.tenant, uploader, device) };
+        shop.attempts(Stage::Publish, None, naming).await
+    }
+
     /// Find out what there is to do.
     pub(super) async fn begin(&mut self, shop: &Workshop, clock: &mut StageClock) -> PhotoResult<Begin> {
         let event = self.event()?;
         match &event.routed {
             Routed::Ignore(_) => Ok(Begin::End(Done::Ignored)),
             Routed::Refuse { error, .. } => Err(error.clone()),
-            Routed::Forward { topic, .. } => {
+            Routed::Forward { topic, region } => {
                 let message = Arc::clone(&event.message);
                 let headers = self.forwarded_headers(&message, event.record);
                 self.send(shop, topic, message.key.as_deref(), &headers, &message.payload).await?;
+                self.audit(shop, Action::Forwarded, json!({ "region": region })).await?;
                 Ok(Begin::End(Done::Forwarded))
             }
             Routed::Redact(request) => {
+                self.check_not_wiped(shop).await?;
                 let source = request.source.clone();
                 shop.limits.check_encoded(source.size_bytes.unwrap_or(0))?;
                 let expected_bytes = source.size_bytes.unwrap_or(shop.limits.max_encoded_bytes);
@@ -86,6 +98,18 @@ impl EventErrand {
         }
     }
 
+    /// Nothing is published any more of a project that was wiped.
+    pub(super) async fn check_not_wiped(&self, shop: &Workshop) -> PhotoResult<()> {
+        let (_, breaker) = self.places.store(&self.places.region_store)?;
+        shop.attempts(Stage::Publish, Some((breaker, 0)), || self.check_not_wiped_now()).await
+    }
+
+    /// Before each attempt to write: however long an outage lasts, nothing is written after a wipe.
+    pub(super) async fn check_not_wiped_now(&self) -> PhotoResult<()> {
+        let (home, _) = self.places.store(&self.places.region_store)?;
+        self.places.tombstones.check(home, &self.request()?.owner).await
+    }
+
     /// The message's own, and what keeps it from going round in circles and its other records from being done twice.
     fn forwarded_headers(&self, message: &KafkaMessage, record: u32) -> Vec<(String, Vec<u8>)> {
         let own = message.headers.iter().filter(|(name, _)| name != FORWARDED_HEADER && name != RECORD_HEADER).cloned();
@@ -95,6 +119,7 @@ impl EventErrand {
 
     pub(super) async fn fetch(&mut self, shop: &Workshop) -> PhotoResult<Bytes> {
         let source = self.request()?.source.clone();
+        self.audit(shop, Action::OriginalRead, json!({})).await?;
         // An event that tells a smaller size than is true must not cost more memory than it told.
         let max_bytes = source.size_bytes.unwrap_or(u64::MAX).min(shop.limits.max_encoded_bytes);
         let fetched = match (&source.store, &source.location) {
@@ -138,7 +163,7 @@ impl EventErrand {
         }
         self.pinned = Some(Pinned { source, output, output_key });
         if let Some(found) = &found {
-            self.finish(shop, &found.output_sha256, None).await?;
+            self.finish(shop, Action::AlreadyPublished, &found.output_sha256, None).await?;
         }
         Ok(found.is_some())
     }

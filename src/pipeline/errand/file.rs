@@ -10,11 +10,12 @@ use std::{
 use super::{Begin, Fetched, Workshop};
 use crate::{
     config::Config,
-    error::{ErrorCode, PhotoError, PhotoResult, Stage},
+    error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
     photo::Limits,
     redact::RedactedPhoto,
     source::{FileVersion, Origin, Upload},
     store::{LocalStore, OriginalFacts, Quarantine, store_failed},
+    trust::ReceiptWriter,
 };
 
 /// Where results go.
@@ -25,10 +26,12 @@ pub struct Destinations {
 }
 
 impl Destinations {
-    #[must_use]
-    pub fn new(config: &Config, output_dir: PathBuf) -> Self {
+    /// # Errors
+    /// If the key that signs receipts is of no use.
+    pub fn open(config: &Config, output_dir: PathBuf) -> Result<Self, FatalError> {
         let quarantine = Quarantine::new(config.quarantine_dir_for(&output_dir), config.keep_original);
-        Self { store: LocalStore::new(output_dir, config.receipts), quarantine }
+        let writer = ReceiptWriter::open(config)?;
+        Ok(Self { store: LocalStore::new(output_dir, config.receipts.then_some(writer)), quarantine })
     }
 
     /// Whether a file of this many bytes can be written now. Blocks.

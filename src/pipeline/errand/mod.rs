@@ -1,6 +1,7 @@
 //! What differs between photos: where they come from and where they go. A file goes to a folder, an event's photo from
 //! store to store; everything between is the same.
 
+mod audit;
 mod dead_letter;
 mod event;
 mod file;

@@ -1,28 +1,33 @@
 //! What is told when a photo is published: a CloudEvent (1.0, structured JSON) with the receipt.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
     event::{Location, PhotoRequest, SourcePhoto},
     redact::sha256_hex,
+    trust::Subject,
 };
 
 /// Everything that the event tells.
 pub(super) struct OutcomeEvent<'a> {
     pub region: &'a str,
     pub request: &'a PhotoRequest,
+    pub subject: &'a Subject,
     pub source: &'a SourcePhoto,
     pub output_key: &'a str,
-    pub receipt_key: &'a str,
-    /// As JSON.
-    pub receipt: &'a [u8],
+    /// None: it lies nowhere.
+    pub receipt_key: Option<&'a String>,
+    /// As JSON; none: it is not told.
+    pub receipt: Option<&'a Bytes>,
 }
 
 type Message = (Vec<(String, Vec<u8>)>, Vec<u8>);
 
 /// Headers and payload. The id is derived from the output's name: an event that is sent twice has one id.
 pub(super) fn outcome_event(event: &OutcomeEvent) -> Result<Message, String> {
-    let receipt: Value = serde_json::from_slice(event.receipt).map_err(|error| error.to_string())?;
+    let receipt: Option<Value> =
+        event.receipt.map(|json| serde_json::from_slice(json)).transpose().map_err(|error| error.to_string())?;
     let source = match &event.source.location {
         Location::Object { bucket, key, .. } => json!({
             "store": event.source.store, "bucket": bucket, "key": key,
@@ -43,6 +48,8 @@ pub(super) fn outcome_event(event: &OutcomeEvent) -> Result<Message, String> {
         "data": {
             "tenant": owner.tenant,
             "project": owner.project,
+            "uploader": event.subject.uploader,
+            "device": event.subject.device,
             "region": event.region,
             "route": event.request.route.name,
             "source": source,

@@ -4,9 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures::future::BoxFuture;
 
+use super::audit::Audit;
 use crate::{
     config::{
-        Config, StreamConfig,
+        Config, Delivery, StreamConfig,
         stream::{Originals, RouteConfig},
     },
     error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
@@ -14,6 +15,7 @@ use crate::{
     kafka::Producer,
     pipeline::{Breaker, Breakers, Engine, PROBE_PAUSE, Policy},
     store::remote::{RegionStore, StoreLimits, StoreSet, UrlFetcher},
+    trust::{ProjectKeys, Pseudonyms, ReceiptWriter, erasure::Tombstones},
 };
 
 /// The stores of this worker's region, the broker, and what tells when one is out of reach.
@@ -22,6 +24,12 @@ pub struct StreamPlaces {
     pub(super) stores: StoreSet,
     pub(super) urls: UrlFetcher,
     pub(super) producer: Producer,
+    pub(super) receipts: ReceiptWriter,
+    pub(super) delivery: Delivery,
+    pub(super) audit: Option<Audit>,
+    pub(super) pseudonyms: Pseudonyms,
+    pub(super) project_keys: ProjectKeys,
+    pub(super) tombstones: Tombstones,
     pub(super) broker_breaker: Arc<Breaker>,
     /// By the store's name.
     store_breakers: HashMap<String, Arc<Breaker>>,
@@ -42,12 +50,14 @@ impl StreamPlaces {
             check_route(route, &stores).await?;
         }
         fit(&stores, &stream.region_store)?.check_destination().await?;
+        let receipts = ReceiptWriter::open(config)?;
         let producer = Producer::start(&stream.kafka)?;
         let forwarding = stream.forward_topics.values();
         let told = stream.kafka.outcome_topic.iter().chain([&stream.kafka.dead_letter_topic]);
         for topic in told.chain(forwarding) {
             producer.check_topic(topic).await?;
         }
+        let audit = Audit::open(config, stream, &stores, &producer).await?;
         let probing = producer.clone();
         let probe = move |_| {
             let producer = probing.clone();
@@ -66,12 +76,25 @@ impl StreamPlaces {
             stores,
             urls: UrlFetcher::new(Arc::new(UrlPolicy::new(&stream.url_hosts)), store_limits(config))?,
             producer,
+            receipts,
+            delivery: config.receipt_delivery,
+            audit,
+            tombstones: Tombstones::new(stream.wipe_recheck),
+            project_keys: ProjectKeys::new(stream.project_keys.clone()),
+            pseudonyms: Pseudonyms::new(stream.pseudonym_keys.clone()),
             broker_breaker: Arc::new(Breaker::new("broker", Box::new(probe), PROBE_PAUSE)),
             policies: policies.collect::<HashMap<_, _>>(),
             outcome_topic: stream.kafka.outcome_topic.clone(),
             dead_letter_topic: stream.kafka.dead_letter_topic.clone(),
             region_store: stream.region_store.clone(),
         })
+    }
+
+    /// No photo is worked on any more.
+    pub(in crate::pipeline) async fn end(&self) {
+        if let Some(audit) = &self.audit {
+            audit.end().await;
+        }
     }
 
     pub(in crate::pipeline) fn breakers(&self) -> Breakers {

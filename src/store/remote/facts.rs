@@ -8,6 +8,7 @@ use super::{open::Kind, region_store::RegionStore, trouble::Trouble};
 use crate::{
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     redact::sha256_hex,
+    trust::Subject,
 };
 
 /// Names of the metadata. Letters only: Azure takes no hyphens, and some proxies drop underscores.
@@ -15,6 +16,8 @@ const SOURCE: &str = "obscurasource";
 const PIPELINE: &str = "obscurapipeline";
 const OUTPUT: &str = "obscuraoutput";
 const IDENTITY: &str = "obscuraidentity";
+const UPLOADER: &str = "obscurauploader";
+const DEVICE: &str = "obscuradevice";
 /// Longest value; all of them together stay far below the 2 KiB that S3 allows.
 const MAX_VALUE_BYTES: usize = 256;
 /// No photo that was published is larger.
@@ -31,6 +34,8 @@ pub struct ObjectFacts {
     pub output_sha256: String,
     /// Names the source and its version, as a hash; not known of objects in folders.
     pub source_identity: Option<String>,
+    /// Who sent it, as pseudonyms.
+    pub subject: Subject,
 }
 
 impl ObjectFacts {
@@ -48,6 +53,8 @@ impl ObjectFacts {
             (PIPELINE, Some(&self.pipeline)),
             (OUTPUT, Some(&self.output_sha256)),
             (IDENTITY, self.source_identity.as_ref()),
+            (UPLOADER, self.subject.uploader.as_ref()),
+            (DEVICE, self.subject.device.as_ref()),
         ];
         for (name, value) in values.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             let is_plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));
@@ -60,7 +67,7 @@ impl ObjectFacts {
         Ok(attributes)
     }
 
-    fn of_attributes(attributes: &Attributes) -> Option<Self> {
+    pub(super) fn of_attributes(attributes: &Attributes) -> Option<Self> {
         let value = |name: &'static str| {
             attributes.get(&Attribute::Metadata(name.into())).map(|value| value.as_ref().to_owned())
         };
@@ -69,6 +76,7 @@ impl ObjectFacts {
             pipeline: value(PIPELINE)?,
             output_sha256: value(OUTPUT)?,
             source_identity: value(IDENTITY),
+            subject: Subject { uploader: value(UPLOADER), device: value(DEVICE) },
         })
     }
 
@@ -80,6 +88,10 @@ impl ObjectFacts {
             pipeline: text(&receipt["pipeline"])?,
             output_sha256: text(&receipt["output"]["sha256"])?,
             source_identity: None,
+            subject: Subject {
+                uploader: text(&receipt["subject"]["uploader"]),
+                device: text(&receipt["subject"]["device"]),
+            },
         };
         (facts.output_sha256 == output_sha256).then_some(facts)
     }
@@ -144,6 +156,7 @@ mod tests {
             pipeline: "p-1".into(),
             output_sha256: "b".repeat(64),
             source_identity: Some("c".repeat(64)),
+            subject: Subject { uploader: Some("hmac-1".into()), device: None },
         }
     }
 

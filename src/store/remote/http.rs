@@ -184,7 +184,7 @@ fn certificate(store: &str, path: &Path) -> Result<reqwest::Certificate, FatalEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::stream::{Credentials, StoreUrl};
+    use crate::config::stream::{Credentials, Encryption, StoreUrl};
 
     fn config(allow_insecure: bool) -> StoreConfig {
         StoreConfig {
@@ -197,6 +197,7 @@ mod tests {
             ca_file: None,
             allow_insecure,
             virtual_hosted: false,
+            encryption: Encryption::Store,
         }
     }
 

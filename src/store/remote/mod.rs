@@ -4,7 +4,9 @@
 //! Errors of stores and their clients tell URLs, and with them keys and signatures. They end in one place: no text that
 //! leaves this module names an object, a bucket or an address.
 
+mod contents;
 mod credentials;
+mod encryption;
 mod facts;
 mod fetch;
 mod http;
@@ -20,6 +22,7 @@ mod urls;
 mod wire;
 
 pub use self::{
+    contents::{Contents, StoredVersion},
     facts::ObjectFacts,
     fetch::FetchedObject,
     originals::Removal,

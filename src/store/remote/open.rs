@@ -19,7 +19,7 @@ use super::{
     wire::{Account, Wire},
 };
 use crate::{
-    config::stream::{Credentials, StoreConfig, StoreUrl},
+    config::stream::{Credentials, Encryption, StoreConfig, StoreUrl},
     error::FatalError,
 };
 
@@ -120,6 +120,9 @@ fn s3(config: &StoreConfig, bucket: &str, transport: &Transport) -> Result<Opene
         .with_client_options(transport.options().with_default_headers(headers))
         .with_retry(no_retries())
         .with_http_connector(transport.clone());
+    if let Encryption::SseKms { key } = &config.encryption {
+        builder = builder.with_sse_kms_encryption(key);
+    }
     builder = match &credentials {
         Some(credentials) => builder.with_credentials(Arc::clone(credentials)),
         // Given all the same, lest it looks for others.

@@ -18,6 +18,7 @@ use crate::{
     error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
     event::SourcePhoto,
     redact::sha256_hex,
+    trust::ObjectKey,
 };
 
 /// What became of an original.
@@ -136,6 +137,21 @@ impl RegionStore {
         vault_key: &str,
         max_bytes: u64,
     ) -> PhotoResult<Removal> {
+        self.move_sealed(photo, vault, vault_key, max_bytes, None).await
+    }
+
+    /// The same, sealed on its way; `object_key` is that of `vault_key` ([`RegionStore::object_key`]).
+    ///
+    /// # Errors
+    /// As [`RegionStore::move_original`].
+    pub async fn move_sealed(
+        &self,
+        photo: &SourcePhoto,
+        vault: &Self,
+        vault_key: &str,
+        max_bytes: u64,
+        object_key: Option<&ObjectKey>,
+    ) -> PhotoResult<Removal> {
         if self.0.region != vault.0.region {
             let detail = "expected a vault of the same region, found one of another";
             return Err(PhotoError::new(Stage::Publish, ErrorCode::RegionMismatch, detail));
@@ -153,23 +169,54 @@ impl RegionStore {
             }
             Err(error) => return Err(not_removed(&error.detail).retry_if(error.is_transient())),
         };
-        vault.keep(&vault_path, &fetched.bytes).await?;
+        vault.keep(&vault_path, &fetched.bytes, object_key).await?;
         self.delete_original(&fetched.pin(photo)).await
     }
 
-    async fn keep(&self, key: &Path, bytes: &Bytes) -> PhotoResult<()> {
+    async fn keep(&self, key: &Path, bytes: &Bytes, object_key: Option<&ObjectKey>) -> PhotoResult<()> {
+        let written = match object_key {
+            Some(object_key) => {
+                Bytes::from(object_key.seal(bytes).map_err(|problem| not_removed(&problem.to_string()))?)
+            }
+            None => bytes.clone(),
+        };
         let attributes = Attributes::from_iter([(Attribute::ContentType, "application/octet-stream")]);
-        match self.write(key, bytes.clone(), PutMode::Create, attributes).await {
+        match self.write(key, written.clone(), PutMode::Create, attributes).await {
             Ok(_) | Err(Trouble::Exists) => {}
             Err(trouble) => return Err(trouble.removing().retry_if(true)),
         }
         // What is removed afterwards cannot be had again: read back what was written, or what an earlier attempt wrote.
-        let kept = match self.read(key, bytes.len() as u64).await {
+        let kept = match self.read(key, written.len() as u64).await {
             Ok(kept) => kept,
             Err(Trouble::Permanent(_)) => return Err(other_in_vault()),
             Err(trouble) => return Err(trouble.removing().retry_if(true)),
         };
+        let kept = match object_key {
+            // Sealed with another nonce by an earlier attempt, perhaps.
+            Some(object_key) => Bytes::from(object_key.open(&kept).map_err(|_| other_in_vault())?),
+            None => kept,
+        };
         if kept.len() == bytes.len() && sha256_hex(&kept) == sha256_hex(bytes) { Ok(()) } else { Err(other_in_vault()) }
+    }
+
+    /// Whether this worker may remove what lies under keys such as this one. Asked by removing a version of an object that is
+    /// not there, which leaves nothing behind. None where that does not tell.
+    pub async fn may_remove(&self, prefix: &str) -> Option<bool> {
+        let wire = self.0.wire.as_ref()?;
+        let name = format!("obscura-doctor-{}", random());
+        let key = Path::from(if prefix.is_empty() { name } else { format!("{prefix}/{name}") });
+        let answer = match self.0.kind {
+            Kind::Azure => wire.ask(Method::DELETE, About::Object(&key), &[], &[("if-match", "\"0x0\"")]).await,
+            Kind::Gcs { .. } => wire.ask(Method::DELETE, About::Object(&key), &[("generation", "1")], &[]).await,
+            _ => wire.ask(Method::DELETE, About::Object(&key), &[("versionId", "null")], &[]).await,
+        };
+        let status = answer.ok()?.status;
+        match status {
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Some(false),
+            status if status.is_success() => Some(true),
+            StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED => Some(true),
+            _ => None,
+        }
     }
 
     /// See that originals of this store can be removed so that never a successor is.

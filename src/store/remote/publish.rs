@@ -8,7 +8,10 @@ use super::{
     region_store::{OWN_PREFIX, RegionStore, random},
     trouble::Trouble,
 };
-use crate::error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage};
+use crate::{
+    error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
+    trust::Subject,
+};
 
 /// What became of an object that was to be new.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +51,16 @@ impl RegionStore {
     pub async fn check_destination(&self) -> Result<(), FatalError> {
         let key = format!("{OWN_PREFIX}check-{}", random());
         let found = self.try_as_destination(&key).await;
+        let encrypted = match (&found, self.key(&key)) {
+            (Ok(Fit::Yes), Ok(path)) => self.check_encryption(&path).await,
+            _ => Ok(()),
+        };
         // Where this worker may not remove, the small object stays.
         let _ = self.delete(&key).await;
         let unfit =
             |message: &str, hint: &str| Err(FatalError::new(format!("store `{}`: {message}", self.name()), hint));
         match found {
-            Ok(Fit::Yes) => Ok(()),
+            Ok(Fit::Yes) => encrypted,
             Ok(Fit::Replaces) => unfit(
                 "expected a store that puts only where nothing lies, this one replaces what is there",
                 "use a store with conditional puts (`If-None-Match: *`); without them a photo could be published twice",
@@ -72,6 +79,7 @@ impl RegionStore {
             pipeline: "check".to_owned(),
             output_sha256: "check".to_owned(),
             source_identity: None,
+            subject: Subject::default(),
         };
         let put = |source: &'static str| {
             let bytes = Bytes::from_static(source.as_bytes());

@@ -17,13 +17,14 @@ use object_store::{
 };
 
 use super::{
+    facts::conflict,
     open::{Kind, Opened, open},
     set::StoreLimits,
     trouble::Trouble,
     wire::{About, Wire},
 };
 use crate::{
-    config::stream::StoreConfig,
+    config::stream::{Encryption, StoreConfig},
     error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
 };
 
@@ -32,7 +33,7 @@ const MAX_KEY_BYTES: usize = 1024;
 /// Start of the keys that this worker writes to find out about a store. No upload has such a key.
 pub(super) const OWN_PREFIX: &str = "_obscura/";
 /// Receipts and records are far smaller.
-const MAX_SMALL_BYTES: u64 = 16 << 20;
+pub(super) const MAX_SMALL_BYTES: u64 = 16 << 20;
 
 /// A store that belongs to the worker's region. Only [`super::StoreSet`] makes them. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +45,7 @@ pub(super) struct Inner {
     pub kind: Kind,
     pub store: Arc<dyn ObjectStore>,
     pub wire: Option<Wire>,
+    pub encryption: Encryption,
     /// Removal under the condition of an ETag is known to be obeyed.
     pub deletes_by_etag: AtomicBool,
 }
@@ -73,13 +75,15 @@ impl RegionStore {
         let Opened { kind, store, wire } = open(config, limits)?;
         let deletes_by_etag = AtomicBool::new(kind == Kind::S3 { is_amazon: true });
         let (name, region) = (config.name.clone(), config.region.clone());
-        Ok(Self(Arc::new(Inner { name, region, kind, store, wire, deletes_by_etag })))
+        let encryption = config.encryption.clone();
+        Ok(Self(Arc::new(Inner { name, region, kind, store, wire, encryption, deletes_by_etag })))
     }
 
     #[cfg(any(test, feature = "failpoints"))]
     pub(super) fn for_tests(name: &str, region: &str, store: Arc<dyn ObjectStore>) -> Self {
         let (name, region, deletes_by_etag) = (name.to_owned(), region.to_owned(), AtomicBool::new(false));
-        Self(Arc::new(Inner { name, region, kind: Kind::Any, store, wire: None, deletes_by_etag }))
+        let encryption = Encryption::Store;
+        Self(Arc::new(Inner { name, region, kind: Kind::Any, store, wire: None, encryption, deletes_by_etag }))
     }
 
     #[must_use]
@@ -90,6 +94,12 @@ impl RegionStore {
     #[must_use]
     pub fn region(&self) -> &str {
         &self.0.region
+    }
+
+    /// What is published here has to be sealed.
+    #[must_use]
+    pub fn seals(&self) -> bool {
+        self.0.encryption == Encryption::Envelope
     }
 
     #[must_use]
@@ -129,6 +139,39 @@ impl RegionStore {
         let content_type = if is_json { "application/json" } else { "application/octet-stream" };
         let attributes = Attributes::from_iter([(Attribute::ContentType, content_type)]);
         self.write(&path, bytes, PutMode::Overwrite, attributes).await.map(drop).map_err(Trouble::writing)
+    }
+
+    /// Write an object under a key that has none. One with the same bytes may lie there from an earlier attempt.
+    ///
+    /// # Errors
+    /// `output_conflict` if something else lies there, `store_failed`.
+    pub async fn put_once(&self, key: &str, bytes: Bytes) -> PhotoResult<()> {
+        let path = self.key(key).map_err(|error| error.at(Stage::Publish))?;
+        let attributes = Attributes::from_iter([(Attribute::ContentType, "application/octet-stream")]);
+        match self.write(&path, bytes.clone(), PutMode::Create, attributes).await {
+            Ok(_) => Ok(()),
+            Err(Trouble::Exists) => match self.read(&path, MAX_SMALL_BYTES.max(bytes.len() as u64)).await {
+                Ok(there) if there == bytes => Ok(()),
+                Ok(_) => Err(conflict("expected nothing or this very object, found another")),
+                Err(trouble) => Err(trouble.writing()),
+            },
+            Err(trouble) => Err(trouble.writing()),
+        }
+    }
+
+    /// The keys below a prefix that ends at a slash, in order. Of objects that are there now; old versions are not listed.
+    ///
+    /// # Errors
+    /// `store_failed`.
+    pub async fn list_below(&self, prefix: &str) -> PhotoResult<Vec<String>> {
+        let prefix = self.key(prefix).map_err(|error| error.at(Stage::Publish))?;
+        let mut keys = Vec::new();
+        let mut listed = self.0.store.list(Some(&prefix));
+        while let Some(found) = listed.next().await {
+            keys.push(found.map_err(|error| Trouble::of(&error).writing())?.location.as_ref().to_owned());
+        }
+        keys.sort_unstable();
+        Ok(keys)
     }
 
     /// Remove an object, if it is there.

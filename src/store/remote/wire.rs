@@ -39,6 +39,8 @@ pub(super) enum About<'a> {
     Object(&'a Path),
     /// The bucket's own record (Google's JSON API).
     Record,
+    /// The bucket's objects (the same).
+    Listing,
 }
 
 /// Any answer, a success or not.
@@ -97,7 +99,7 @@ impl Wire {
     fn url(&self, about: About<'_>) -> String {
         let below = |base: &str, set| match about {
             About::Object(key) => format!("{base}/{}", utf8_percent_encode(key.as_ref(), set)),
-            About::Bucket | About::Record => base.to_owned(),
+            About::Bucket | About::Record | About::Listing => base.to_owned(),
         };
         match &self.account {
             Account::S3 { bucket_url, .. } => below(bucket_url, PATH),
@@ -106,6 +108,7 @@ impl Wire {
                 let bucket = utf8_percent_encode(bucket, NON_ALPHANUMERIC);
                 match about {
                     About::Record => format!("{base_url}/storage/v1/b/{bucket}"),
+                    About::Listing => format!("{base_url}/storage/v1/b/{bucket}/o"),
                     _ => below(&format!("{base_url}/{bucket}"), NON_ALPHANUMERIC),
                 }
             }
