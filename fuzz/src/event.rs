@@ -92,7 +92,7 @@ fn config() -> StreamConfig {
         destination: "s3".into(),
         prefix: "redacted".into(),
         originals: Originals::Keep,
-        redaction: RedactionPolicy { face: class, plate: class },
+        redaction: RedactionPolicy { face: class, plate: class, text: class },
         wanted: Wanted::default(),
     };
     StreamConfig {

@@ -3,10 +3,12 @@
 //! Detectors run on threads of a [`DetectorPool`]. A [`DetectionReport`] can only be made from an answer of every required detector for every view of its plan.
 //! "Nothing found" is therefore an answer, never a gap.
 
+mod areas;
 mod batch;
 mod centerface;
 mod collect;
 mod drawing;
+mod families;
 mod known;
 mod manifest;
 mod merge;
@@ -27,8 +29,10 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "failpoints")]
 pub use self::stub::StubDetector;
 pub use self::{
+    areas::{Areas, Polygon},
+    families::Family,
     known::{KnownObject, check_health, known_object},
-    manifest::{ChannelOrder, Family, InputSpec, MANIFEST_FILE, Manifest, ModelSpec, VerifiedModel},
+    manifest::{ChannelOrder, InputSpec, MANIFEST_FILE, Manifest, ModelSpec, VerifiedModel},
     pool::{DetectorPool, ModelSet, PoolOptions, SharedPhoto},
     report::DetectionReport,
     session::{ExecutionProvider, OrtDetector, Runtime},
@@ -47,11 +51,14 @@ use crate::{
 pub enum Class {
     Face,
     Plate,
+    /// Writing of any kind: screens, name badges, documents. Only where a model for it is configured.
+    Text,
 }
 
 impl Class {
     /// The classes that every photo is checked for.
     pub const REQUIRED: [Self; 2] = [Self::Face, Self::Plate];
+    pub const ALL: [Self; 3] = [Self::Face, Self::Plate, Self::Text];
 }
 
 impl fmt::Display for Class {
@@ -59,6 +66,7 @@ impl fmt::Display for Class {
         f.write_str(match self {
             Self::Face => "face",
             Self::Plate => "plate",
+            Self::Text => "text",
         })
     }
 }
@@ -66,6 +74,7 @@ impl fmt::Display for Class {
 /// A box and its score, 0 to 1, in whatever coordinates the context says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
+    pub class: Class,
     pub area: BoxF,
     pub score: f32,
 }
@@ -111,6 +120,9 @@ fn fake_spec(class: Class) -> ModelSpec {
     ModelSpec {
         name: format!("fake {class}"),
         class,
+        labels: Vec::new(),
+        optional: false,
+        known_object: true,
         family: Family::Yunet,
         file: std::path::PathBuf::new(),
         sha256: "00".into(),
@@ -121,7 +133,7 @@ fn fake_spec(class: Class) -> ModelSpec {
         min_object_px: 20.0,
         tile_px: 640,
         overlap_px: 96,
-        input: InputSpec { name: String::new(), channels: ChannelOrder::Rgb, pad_multiple: 32, pad_value: 0 },
+        input: InputSpec::bytes(ChannelOrder::Rgb, 32, 0),
         measured: String::new(),
     }
 }

@@ -77,7 +77,7 @@ impl DetectorPool {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, FatalError> {
         for class in Class::REQUIRED {
-            if !sets.iter().any(|set| set.detectors.iter().any(|detector| detector.spec().class == class)) {
+            if !sets.iter().any(|set| set.detectors.iter().any(|detector| detector.spec().classes().contains(&class))) {
                 return Err(FatalError::new(format!("no detector for class `{class}`"), "check the model manifest"));
             }
         }
@@ -149,7 +149,7 @@ impl DetectorPool {
         let renditions = photo.renditions();
         let mut report = ReportBuilder::new(size);
         let mut looks = Vec::new();
-        for model in self.models.iter().filter(|model| wanted.wants(model.spec.class)) {
+        for model in self.models.iter().filter(|model| wanted.wants_any(&model.spec.classes())) {
             let views = plan_views(size, &model.spec.view_needs(model.min_object_px));
             report.expect(&model.spec, &views, renditions);
             let renditions_of = |view| (0..renditions).map(move |rendition| (Arc::clone(model), view, rendition));

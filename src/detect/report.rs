@@ -14,7 +14,15 @@ pub struct DetectionReport {
     models: Vec<ModelFacts>,
     views: ViewFacts,
     /// Everything that the detectors answered, before scores were asked for and boxes united.
-    candidates: Vec<Detection>,
+    candidates: Vec<Answered>,
+    photo: Size,
+}
+
+/// A candidate in photo pixels, and the score from which its model's answers usually count.
+#[derive(Clone, Copy, Debug)]
+struct Answered {
+    candidate: Candidate,
+    usual_min_score: f32,
 }
 
 impl DetectionReport {
@@ -22,17 +30,18 @@ impl DetectionReport {
     /// a lowest score of their own; below that nothing is known.
     #[must_use]
     pub fn as_wanted(&self, policy: &RedactionPolicy, wanted: &Wanted) -> Vec<Detection> {
-        let counts = |found: &&Detection| {
-            wanted.wants(found.class) && wanted.min_score(found.class).is_none_or(|least| found.score >= least)
-        };
         let mut detections = Vec::new();
         for &class in &wanted.classes {
-            let of_class = self.candidates.iter().filter(counts).filter(|found| found.class == class);
-            let candidates = of_class.map(|found| Candidate { area: found.area, score: found.score }).collect();
+            let counts = |answered: &&Answered| {
+                let least = wanted.min_score(class).unwrap_or(answered.usual_min_score);
+                answered.candidate.class == class && answered.candidate.score >= least
+            };
+            let candidates = self.candidates.iter().filter(counts).map(|answered| answered.candidate).collect();
             let margin = policy.of(class);
             let united = merge::unite(candidates, (margin.enlarge_x, margin.enlarge_y));
             let detection = |found: Candidate| Detection { class, area: found.area, score: found.score };
-            detections.extend(united.into_iter().map(detection));
+            let counted = united.into_iter().filter(|found| wanted.areas.count(found.area, self.photo));
+            detections.extend(counted.map(detection));
         }
         detections
     }
@@ -60,7 +69,8 @@ pub(super) struct ReportBuilder {
 }
 
 struct Expected {
-    class: Class,
+    classes: Vec<Class>,
+    usual_min_score: f32,
     facts: ModelFacts,
     /// A view for each answer: several renditions of one view are several answers.
     views: Vec<View>,
@@ -75,7 +85,7 @@ impl ReportBuilder {
     pub(super) fn expect(&mut self, spec: &ModelSpec, views: &[View], renditions: usize) {
         let views: Vec<View> = views.iter().flat_map(|&view| std::iter::repeat_n(view, renditions)).collect();
         let facts = ModelFacts { name: spec.name.clone(), sha256: spec.sha256.clone() };
-        self.models.push(Expected { class: spec.class, facts, views });
+        self.models.push(Expected { classes: spec.classes(), usual_min_score: spec.min_score, facts, views });
     }
 
     /// The answers of all models for all their views, in view pixels and in the order in which they were expected.
@@ -90,7 +100,7 @@ impl ReportBuilder {
     ) -> PhotoResult<DetectionReport> {
         let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
         for &class in &wanted.classes {
-            if !self.models.iter().any(|model| model.class == class && !model.views.is_empty()) {
+            if !self.models.iter().any(|model| model.classes.contains(&class) && !model.views.is_empty()) {
                 return Err(failed(format!("no detector for class `{class}`")));
             }
         }
@@ -104,12 +114,12 @@ impl ReportBuilder {
             models: Vec::new(),
             views: ViewFacts::default(),
             candidates: Vec::new(),
+            photo: self.photo,
         };
-        for Expected { class, facts, views } in self.models {
+        for Expected { usual_min_score, facts, views, .. } in self.models {
             for (view, found) in views.iter().zip(answers.by_ref()) {
                 let in_photo = found.into_iter().filter_map(|candidate| to_photo(candidate, view, self.photo));
-                let of_class = in_photo.map(|found| Detection { class, area: found.area, score: found.score });
-                report.candidates.extend(of_class);
+                report.candidates.extend(in_photo.map(|candidate| Answered { candidate, usual_min_score }));
                 report.views.count += 1;
                 report.views.megapixels += view.out.pixels() as f64 / 1e6;
             }
@@ -133,19 +143,19 @@ fn to_photo(candidate: Candidate, view: &View, photo: Size) -> Option<Candidate>
         y1: (view.crop.y0 + candidate.area.y1 * scale_y).clamp(0.0, bottom),
     };
     // Only boxes that lie wholly in a view's padding vanish here: there is no photo under them.
-    (area.area() > 0.0).then_some(Candidate { area, score: candidate.score })
+    (area.area() > 0.0).then_some(Candidate { area, ..candidate })
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{fake_spec, plan_views},
+        super::{Areas, fake_spec, plan_views},
         *,
     };
     use crate::redact::{ClassPolicy, Style};
 
     const ANY: ClassPolicy = ClassPolicy { style: Style::Solid, cells: 1, enlarge_x: 0.2, enlarge_y: 0.2 };
-    const POLICY: RedactionPolicy = RedactionPolicy { face: ANY, plate: ANY };
+    const POLICY: RedactionPolicy = RedactionPolicy { face: ANY, plate: ANY, text: ANY };
     const PHOTO: Size = Size { width: 100, height: 60 };
 
     /// A builder that expects these classes, in two renditions each, and how many answers each wants.
@@ -162,9 +172,17 @@ mod tests {
     }
 
     /// The left half of the view.
-    fn left_half(view: &View) -> Vec<Candidate> {
+    fn left_half(class: Class, view: &View) -> Vec<Candidate> {
         let (x1, y1) = (view.out.width as f32 / 2.0, view.out.height as f32);
-        vec![Candidate { area: BoxF { x0: 0.0, y0: 0.0, x1, y1 }, score: 0.7 }]
+        vec![Candidate { class, area: BoxF { x0: 0.0, y0: 0.0, x1, y1 }, score: 0.7 }]
+    }
+
+    fn all_answers(builder: &ReportBuilder) -> Vec<Vec<Candidate>> {
+        let of_model = |model: &Expected| {
+            let class = model.classes[0];
+            model.views.iter().map(|view| left_half(class, view)).collect::<Vec<_>>()
+        };
+        builder.models.iter().flat_map(of_model).collect()
     }
 
     #[test]
@@ -172,7 +190,7 @@ mod tests {
         let classes = [Class::Face, Class::Plate];
         let (builder, wanted) = expecting(&classes);
         assert!(wanted >= 4, "two scales and two renditions");
-        let answers: Vec<_> = builder.models.iter().flat_map(|model| model.views.iter().map(left_half)).collect();
+        let answers = all_answers(&builder);
         let report = builder.finish(answers.clone(), &POLICY, &Wanted::default()).unwrap();
         assert_eq!((report.models().len(), report.views().count as usize), (2, 2 * wanted));
         // Half of every view is half of the photo, in photo pixels.
@@ -194,11 +212,22 @@ mod tests {
     fn what_is_not_wanted_needs_no_answer_and_a_score_of_its_own_counts() {
         let finish = |min_score| {
             let (builder, _) = expecting(&[Class::Face]);
-            let answers: Vec<_> = builder.models.iter().flat_map(|model| model.views.iter().map(left_half)).collect();
-            let wanted = Wanted { classes: vec![Class::Face], face_min_score: Some(min_score), plate_min_score: None };
+            let answers = all_answers(&builder);
+            let wanted = Wanted { classes: vec![Class::Face], face_min_score: min_score, ..Wanted::default() };
             builder.finish(answers, &POLICY, &wanted).unwrap()
         };
-        assert!(!finish(0.7).detections().is_empty());
-        assert!(finish(0.71).detections().is_empty());
+        assert!(!finish(Some(0.7)).detections().is_empty());
+        assert!(finish(Some(0.71)).detections().is_empty());
+        // The usual score of the model is 0.5.
+        let report = finish(None);
+        assert!(!report.detections().is_empty());
+        let at = |min_score, areas| {
+            let classes = vec![Class::Face];
+            let wanted = Wanted { classes, face_min_score: Some(min_score), areas, ..Wanted::default() };
+            report.as_wanted(&POLICY, &wanted).len()
+        };
+        assert_eq!((at(0.1, Areas::default()), at(0.9, Areas::default())), (1, 0));
+        let everything = vec![vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]];
+        assert_eq!(at(0.1, Areas { ignore: everything, allow: Vec::new() }), 0);
     }
 }

@@ -70,10 +70,10 @@ pub struct Tally {
     crops: Crops,
 }
 
-/// What decides the band of an object: the height of a face, the width of a plate.
+/// What decides the band of an object: the height of a face or a line of text, the width of a plate.
 fn size_px(class: Class, area: BoxF) -> f32 {
     match class {
-        Class::Face => area.height(),
+        Class::Face | Class::Text => area.height(),
         Class::Plate => area.width(),
     }
 }
@@ -293,7 +293,7 @@ fn class_score(class: Class, counts: &[&ClassCounts], photos: &[PhotoCounts]) ->
     ClassScore {
         class,
         size: match class {
-            Class::Face => "height",
+            Class::Face | Class::Text => "height",
             Class::Plate => "width",
         },
         bands,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, UserModel},
     cpu::CoreGate,
     detect::{
         Class, Detector, DetectorPool, ExecutionProvider, MANIFEST_FILE, Manifest, ModelSet, ModelSpec, PoolOptions,
@@ -33,10 +33,23 @@ impl Engine {
     /// If anything is missing or not what the manifest says.
     pub fn start(config: &Config) -> Result<Self, FatalError> {
         let manifest = Manifest::load(&models_dir(config)?)?;
-        let models = Class::REQUIRED
-            .into_iter()
-            .map(|class| manifest.read_verified(manifest.model_for(class)?))
-            .collect::<Result<_, _>>()?;
+        let mut models: Vec<VerifiedModel> = Vec::new();
+        for class in Class::REQUIRED {
+            let is_replaced = |model: &UserModel| model.replaces && model.spec.classes().contains(&class);
+            if !config.user_models.iter().any(is_replaced) {
+                let name = if class == Class::Face { &config.face_model } else { &config.plate_model };
+                models.push(manifest.read_verified(manifest.model_for(class, name.as_deref())?)?);
+            }
+        }
+        for model in &config.user_models {
+            if models.iter().any(|other| other.spec.name == model.spec.name) {
+                return Err(FatalError::new(
+                    format!("two models are named `{}`", model.spec.name),
+                    "give the one in `user_models` another name",
+                ));
+            }
+            models.push(VerifiedModel::read(&model.spec.file, &model.spec)?);
+        }
         let runtime = Runtime::load(&onnxruntime_library(config)?)?;
         Ok(Self { runtime, models })
     }
@@ -64,10 +77,8 @@ impl Engine {
             .models
             .iter()
             .map(|model| {
-                let (min_object_px, usual) = needs(config, &model.spec);
-                let routes = config.stream.iter().flat_map(|stream| &stream.routes);
-                let min_score =
-                    routes.filter_map(|route| route.wanted.min_score(model.spec.class)).fold(usual, f32::min);
+                let min_object_px = smallest_object_px(config, &model.spec);
+                let min_score = lowest_score(config, &model.spec);
                 // All sessions before the first photo: a missing execution provider must not be found out halfway.
                 let detectors = (0..sessions)
                     .map(|_| {
@@ -98,25 +109,20 @@ impl Engine {
     #[must_use]
     pub fn policy(&self, config: &Config, redaction: RedactionPolicy, mut wanted: Wanted) -> Policy {
         // Detectors answer from the lowest score that any policy asks for.
-        for model in &self.models {
-            let (_, usual) = needs(config, &model.spec);
-            let score = match model.spec.class {
-                Class::Face => &mut wanted.face_min_score,
-                Class::Plate => &mut wanted.plate_min_score,
-            };
-            score.get_or_insert(usual);
-        }
+        wanted.face_min_score = wanted.face_min_score.or(config.face_min_score);
+        wanted.plate_min_score = wanted.plate_min_score.or(config.plate_min_score);
+        wanted.text_min_score = wanted.text_min_score.or(config.text_min_score);
         let models: Vec<_> = self
             .models
             .iter()
-            .filter(|model| wanted.wants(model.spec.class))
+            .filter(|model| wanted.wants_any(&model.spec.classes()))
             .map(|model| {
-                let (min_object_px, min_score) = needs(config, &model.spec);
-                let min_score = wanted.min_score(model.spec.class).unwrap_or(min_score);
-                format!("{} {min_object_px} {min_score}", model.spec.sha256)
+                let VerifiedModel { spec, .. } = model;
+                let (min_object_px, labels, input) = (smallest_object_px(config, spec), &spec.labels, &spec.input);
+                format!("{} {labels:?} {input:?} {min_object_px} {}", spec.sha256, spec.min_score)
             })
             .collect();
-        let deciding = format!("{} {models:?} {redaction:?}", env!("CARGO_PKG_VERSION"));
+        let deciding = format!("{} {models:?} {redaction:?} {wanted:?}", env!("CARGO_PKG_VERSION"));
         let pipeline = sha256_hex(deciding.as_bytes())[..16].to_owned();
         Policy { redaction, wanted, pipeline }
     }
@@ -131,13 +137,19 @@ pub struct Policy {
     pub pipeline: String,
 }
 
-/// The smallest object to be found and the lowest score that counts.
-fn needs(config: &Config, spec: &ModelSpec) -> (f32, f32) {
-    let (min_object_px, min_score) = match spec.class {
-        Class::Face => (config.min_face_px, config.face_min_score),
-        Class::Plate => (config.min_plate_px, config.plate_min_score),
+/// The smallest object that a model has to find, in photo pixels.
+fn smallest_object_px(config: &Config, spec: &ModelSpec) -> f32 {
+    spec.classes().into_iter().map(|class| config.min_object_px(class)).fold(f32::INFINITY, f32::min)
+}
+
+/// The lowest score that any policy asks of a model.
+fn lowest_score(config: &Config, spec: &ModelSpec) -> f32 {
+    let of_class = |class: Class| {
+        let usual = config.min_score(class).unwrap_or(spec.min_score);
+        let routes = config.stream.iter().flat_map(|stream| &stream.routes);
+        routes.filter_map(|route| route.wanted.min_score(class)).fold(usual, f32::min)
     };
-    (min_object_px, min_score.unwrap_or(spec.min_score))
+    spec.classes().into_iter().map(of_class).fold(f32::INFINITY, f32::min)
 }
 
 /// The folder of the models: as configured, or found from the program's place.

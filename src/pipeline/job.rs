@@ -241,7 +241,7 @@ impl Workshop {
             finished.map_err(|_| timed_out(Stage::Redact, time.redact))?.map_err(|_| ended(Stage::Redact))?;
         *clock = inner;
         let redacted = result?;
-        for class in Class::REQUIRED {
+        for class in Class::ALL {
             self.metrics.found(class, report.detections().iter().filter(|found| found.class == class).count());
         }
         let pixels = header.upright.pixels() as f64;

@@ -33,7 +33,7 @@ pub use self::{
 use crate::{
     config::Config,
     cpu::{CoreGate, CpuPool},
-    detect::{DetectorPool, Wanted},
+    detect::DetectorPool,
     error::FatalError,
     photo::Limits,
     source::{Origin, Source, Upload},
@@ -142,7 +142,7 @@ impl Workshop {
             suspects,
             limits: config.limits,
             limits_of_time: config.worker.stage_limits,
-            policy: Arc::new(engine.policy(config, config.redaction, Wanted::default())),
+            policy: Arc::new(engine.policy(config, config.redaction, config.wanted.clone())),
             keep_original: config.keep_original,
             expect_settled: is_worker,
             skip_published: is_worker,

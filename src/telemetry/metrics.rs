@@ -172,7 +172,11 @@ impl Metrics {
             ),
             busy_ratio: define
                 .gauge("obscura_busy_ratio", "Share of the cores that computed since the last scrape, 0 to 1."),
-            detections: define.counters("obscura_detections_total", "Faces and plates found.", &["class"]),
+            detections: define.counters(
+                "obscura_detections_total",
+                "Faces, plates and lines of text found.",
+                &["class"],
+            ),
             redacted_area: define.histogram(
                 "obscura_redacted_area_ratio",
                 "Share of a photo's area that was redacted.",
@@ -239,7 +243,7 @@ impl Metrics {
         for code in ErrorCode::ALL {
             self.dead_letters.with_label_values(&[code.as_str()]);
         }
-        for class in Class::REQUIRED {
+        for class in Class::ALL {
             self.detections.with_label_values(&[&class.to_string()]);
         }
         for model in models {

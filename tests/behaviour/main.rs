@@ -14,4 +14,5 @@ mod metadata;
 mod redaction;
 mod reference;
 mod splice;
+mod user_models;
 mod worker;

@@ -36,7 +36,7 @@ pub fn route(name: &str, matches: RouteMatch) -> RouteConfig {
         destination: "out".into(),
         prefix: "redacted".into(),
         originals: Originals::Keep,
-        redaction: RedactionPolicy { face: class, plate: class },
+        redaction: RedactionPolicy { face: class, plate: class, text: class },
         wanted: Wanted::default(),
     }
 }
