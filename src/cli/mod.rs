@@ -11,6 +11,7 @@ mod models;
 mod redact;
 mod replay;
 mod report;
+mod reprocess;
 mod run;
 mod run_stream;
 mod signals;
@@ -39,6 +40,7 @@ enum Command {
     Redact(redact::RedactArgs),
     Run(run::RunArgs),
     Replay(replay::ReplayArgs),
+    Reprocess(reprocess::ReprocessArgs),
     Doctor(doctor::DoctorArgs),
     Check(check::CheckArgs),
     Eval(eval::EvalArgs),
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Redact(args) => redact::run(args),
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Reprocess(args) => reprocess::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),

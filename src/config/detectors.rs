@@ -141,9 +141,39 @@ impl Usual {
     }
 }
 
+/// The second look at a sample of the photos.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShadowConfig {
+    /// Share of the photos, more than 0.
+    pub sample: f64,
+    /// Name in the manifest or in `user_models`.
+    pub model: String,
+    /// Whether what was missed is obscured too.
+    pub redact_again: bool,
+}
+
+impl ShadowConfig {
+    /// None if no photo is looked at twice.
+    pub(super) fn resolve(raw: &RawConfig, defaults: &RawConfig, check: &mut Checker) -> Option<Self> {
+        let (raw, defaults) = (raw.shadow.clone(), defaults.shadow.clone());
+        let sample = check.ranged("shadow.sample", raw.sample, defaults.sample, 0.0, 1.0);
+        let model = check.optional("shadow.model", raw.model);
+        let redact_again = check.value("shadow.redact_again", raw.redact_again, defaults.redact_again);
+        if sample == 0.0 {
+            return None;
+        }
+        if model.is_none() {
+            let hint = "name one of the manifest or of `user_models` with `shadow.model`";
+            check.problem("`shadow.sample`: found a sample, but no model for the second look", hint);
+        }
+        Some(Self { sample, model: model.unwrap_or_default(), redact_again })
+    }
+}
+
 /// What is looked for, unless a route says otherwise.
-pub(super) fn looked_for(models: &[UserModel]) -> Vec<Class> {
-    let by_user = |class: &Class| models.iter().any(|model| model.spec.classes().contains(class));
+pub(super) fn looked_for(models: &[UserModel], shadow: Option<&ShadowConfig>) -> Vec<Class> {
+    let is_first = |model: &&UserModel| shadow.is_none_or(|shadow| shadow.model != model.spec.name);
+    let by_user = |class: &Class| models.iter().filter(is_first).any(|model| model.spec.classes().contains(class));
     Class::ALL.into_iter().filter(|class| Class::REQUIRED.contains(class) || by_user(class)).collect()
 }
 
@@ -195,6 +225,17 @@ mod tests {
         assert_eq!(config.wanted.classes, Class::ALL);
         let again = Config::resolve(parse(&config.to_toml()).unwrap()).unwrap();
         assert_eq!(again, config);
+    }
+
+    #[test]
+    fn a_model_of_the_second_look_is_not_one_of_the_first() {
+        let shadow = "[shadow]\nsample = 0.01\nmodel = \"mine\"\n";
+        let config = Config::resolve(parse(&(MODEL.to_owned() + shadow)).unwrap()).unwrap();
+        assert_eq!(config.shadow.as_ref().map(|shadow| shadow.model.as_str()), Some("mine"));
+        assert_eq!(config.wanted.classes, Class::REQUIRED);
+        assert_eq!(Config::resolve(parse(&config.to_toml()).unwrap()).unwrap(), config);
+        assert!(problems("[shadow]\nsample = 0.5\n")[0].contains("no model"));
+        assert!(problems("[shadow]\nsample = 1.5\nmodel = \"x\"\n")[0].contains("expected 0 to 1"));
     }
 
     #[test]

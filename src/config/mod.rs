@@ -22,7 +22,7 @@ use self::{
 };
 
 pub use self::{
-    detectors::UserModel,
+    detectors::{ShadowConfig, UserModel},
     memory::ExpectedMemory,
     raw::{Field, RawConfig},
     reference::reference,
@@ -75,6 +75,7 @@ pub struct Config {
     pub user_models: Vec<UserModel>,
     /// As they were written.
     pub user_model_tables: Vec<toml::Table>,
+    pub shadow: Option<ShadowConfig>,
     /// What is looked for where no route says otherwise.
     pub wanted: Wanted,
     pub execution_providers: Vec<ExecutionProvider>,
@@ -120,9 +121,14 @@ impl Config {
         }
         let d = defaults;
         let worker = WorkerConfig::resolve(&raw, &d, &mut check);
+        let shadow = ShadowConfig::resolve(&raw, &d, &mut check);
         let user_model_tables = check.value("user_models", raw.user_models.clone(), Field::Missing);
         let user_models = resolve_user_models(&user_model_tables, &mut check);
-        let wanted = Wanted { classes: looked_for(&user_models), areas: areas(&raw, &mut check), ..Wanted::default() };
+        let wanted = Wanted {
+            classes: looked_for(&user_models, shadow.as_ref()),
+            areas: areas(&raw, &mut check),
+            ..Wanted::default()
+        };
         let (raw_stream, raw_defaults) = (raw.clone(), d.clone());
         let RawConfig { output, limits, budget, models, detect, redact, quarantine, .. } = raw;
         let face_enlarge = check.ranged("redact.face_enlarge", redact.face_enlarge, d.redact.face_enlarge, 0.0, 4.0);
@@ -201,6 +207,7 @@ impl Config {
             plate_model: check.optional("models.plate", models.plate),
             user_models,
             user_model_tables,
+            shadow,
             wanted,
             execution_providers: check.value(
                 "detect.execution_providers",

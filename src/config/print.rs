@@ -97,6 +97,15 @@ impl Config {
                 ("text_enlarge", Some(self.redaction.text.enlarge_x.to_string())),
             ],
         );
+        let shadow = self.shadow.as_ref();
+        section(
+            "shadow",
+            &[
+                ("sample", Some(shadow.map_or(0.0, |shadow| shadow.sample).to_string())),
+                ("model", shadow.map(|shadow| quoted(&shadow.model))),
+                ("redact_again", Some(shadow.is_some_and(|shadow| shadow.redact_again).to_string())),
+            ],
+        );
         section(
             "quarantine",
             &[("dir", path(&self.quarantine_dir)), ("keep_original", Some(self.keep_original.to_string()))],

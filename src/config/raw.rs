@@ -108,6 +108,7 @@ section!(RawRedact {
     text_cells: u32,
     text_enlarge: f32,
 });
+section!(RawShadow { sample: f64, model: String, redact_again: bool });
 section!(RawQuarantine { dir: PathBuf, keep_original: bool });
 section!(RawSource { dir: PathBuf, stable_ms: u64, rescan_s: u64, window: usize });
 section!(RawState { dir: PathBuf });
@@ -346,6 +347,7 @@ sections! {
     models: RawModels,
     detect: RawDetect,
     redact: RawRedact,
+    shadow: RawShadow,
     quarantine: RawQuarantine,
     source: RawSource,
     state: RawState,

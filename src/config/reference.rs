@@ -43,7 +43,7 @@ fn plain(kind: &str) -> &'static str {
     match kind {
         "bool" => "true or false",
         "u8" | "u32" | "u64" | "usize" => "whole number",
-        "f32" => "number",
+        "f32" | "f64" => "number",
         "PathBuf" => "path",
         "BTreeMap<String, String>" => "table of texts",
         "Vec<Polygon>" => "list of polygons",

@@ -81,6 +81,19 @@ impl DetectorPool {
                 return Err(FatalError::new(format!("no detector for class `{class}`"), "check the model manifest"));
             }
         }
+        Self::start_any(sets, options, gate, metrics)
+    }
+
+    /// As [`DetectorPool::start`], for whatever classes there are.
+    ///
+    /// # Errors
+    /// If a thread cannot be started, or a detector does not find what it has to.
+    pub fn start_any(
+        sets: Vec<ModelSet>,
+        options: PoolOptions,
+        gate: &Arc<CoreGate>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, FatalError> {
         let (sick, sick_watch) = watch::channel(None);
         let mut models = Vec::new();
         let mut started = Vec::new();

@@ -46,6 +46,12 @@ impl DetectionReport {
         detections
     }
 
+    /// What another model found besides.
+    pub fn add(&mut self, detections: Vec<Detection>, model: ModelFacts) {
+        self.detections.extend(detections);
+        self.models.push(model);
+    }
+
     #[must_use]
     pub fn detections(&self) -> &[Detection] {
         &self.detections

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{
-    area::{covered_share, union_area},
     bootstrap,
     crops::{Crop, CropKind, Crops},
     curve::{Curve, ThresholdPoint, matched},
@@ -15,7 +14,7 @@ use super::{
 use crate::{
     detect::{Class, Detection},
     error::PhotoError,
-    geometry::BoxF,
+    geometry::{BoxF, covered_share, union_area},
     pipeline::Policy,
 };
 

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::shadow::Shadow;
 use crate::{
     config::{Config, UserModel},
     cpu::CoreGate,
@@ -13,7 +14,7 @@ use crate::{
         Runtime, VerifiedModel, Wanted,
     },
     error::FatalError,
-    redact::{RedactionPolicy, sha256_hex},
+    redact::{ModelFacts, RedactionPolicy, sha256_hex},
     telemetry::Metrics,
 };
 
@@ -24,6 +25,8 @@ const ACCELERATOR_BATCH: usize = 16;
 pub struct Engine {
     runtime: Runtime,
     models: Vec<VerifiedModel>,
+    /// For the second look at a sample.
+    shadow: Option<VerifiedModel>,
 }
 
 impl Engine {
@@ -41,7 +44,16 @@ impl Engine {
                 models.push(manifest.read_verified(manifest.model_for(class, name.as_deref())?)?);
             }
         }
+        let second = config.shadow.as_ref().map(|shadow| shadow.model.as_str());
+        let mut shadow = match second.and_then(|name| manifest.models.iter().find(|model| model.name == name)) {
+            Some(spec) => Some(manifest.read_verified(spec)?),
+            None => None,
+        };
         for model in &config.user_models {
+            if second == Some(&model.spec.name) {
+                shadow = Some(VerifiedModel::read(&model.spec.file, &model.spec)?);
+                continue;
+            }
             if models.iter().any(|other| other.spec.name == model.spec.name) {
                 return Err(FatalError::new(
                     format!("two models are named `{}`", model.spec.name),
@@ -50,8 +62,14 @@ impl Engine {
             }
             models.push(VerifiedModel::read(&model.spec.file, &model.spec)?);
         }
+        if let Some(name) = second.filter(|_| shadow.is_none()) {
+            return Err(FatalError::new(
+                format!("`shadow.model`: found no model named `{name}`"),
+                "name one of the manifest (`obscura models list`) or of `user_models`",
+            ));
+        }
         let runtime = Runtime::load(&onnxruntime_library(config)?)?;
-        Ok(Self { runtime, models })
+        Ok(Self { runtime, models, shadow })
     }
 
     #[must_use]
@@ -71,10 +89,35 @@ impl Engine {
         metrics: &Arc<Metrics>,
     ) -> Result<DetectorPool, FatalError> {
         let on_cores = config.execution_providers.first() == Some(&ExecutionProvider::Cpu);
-        let (sessions, auto_batch) = if on_cores { (gate.cores(), 1) } else { (1, ACCELERATOR_BATCH) };
-        let max_batch = if config.worker.max_batch == 0 { auto_batch } else { config.worker.max_batch };
-        let sets = self
-            .models
+        let sessions = if on_cores { gate.cores() } else { 1 };
+        let sets = self.sets(&self.models, sessions, config)?;
+        DetectorPool::start(sets, pool_options(config), gate, metrics)
+    }
+
+    /// The second look, if the config asks for one: one session, so that it takes little memory.
+    ///
+    /// # Errors
+    /// As [`Engine::detectors`].
+    pub(super) fn shadow(
+        &self,
+        config: &Config,
+        gate: &Arc<CoreGate>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Shadow>, FatalError> {
+        let (Some(settings), Some(model)) = (&config.shadow, &self.shadow) else { return Ok(None) };
+        // It answers from its own score, whatever the first look is told to pass over.
+        let own = Config { face_min_score: None, plate_min_score: None, text_min_score: None, ..config.clone() };
+        let sets = self.sets(std::slice::from_ref(model), 1, &own)?;
+        let detectors = DetectorPool::start_any(sets, pool_options(config), gate, metrics)?;
+        let facts = ModelFacts { name: model.spec.name.clone(), sha256: model.spec.sha256.clone() };
+        let limit = config.worker.stage_limits.detect;
+        Ok(Some(Shadow::new(settings, detectors, model.spec.classes(), facts, limit)))
+    }
+
+    fn sets(&self, models: &[VerifiedModel], sessions: usize, config: &Config) -> Result<Vec<ModelSet>, FatalError> {
+        let on_cores = config.execution_providers.first() == Some(&ExecutionProvider::Cpu);
+        let max_batch = max_batch(config);
+        models
             .iter()
             .map(|model| {
                 let min_object_px = smallest_object_px(config, &model.spec);
@@ -95,13 +138,7 @@ impl Engine {
                     .collect::<Result<_, FatalError>>()?;
                 Ok(ModelSet { detectors, min_object_px, on_cores })
             })
-            .collect::<Result<_, FatalError>>()?;
-        let options = PoolOptions {
-            max_batch,
-            max_delay: config.worker.max_queue_delay,
-            health_interval: config.worker.health_interval,
-        };
-        DetectorPool::start(sets, options, gate, metrics)
+            .collect()
     }
 
     /// How photos are looked at and obscured, and the name of all that decides about a result: equal names and equal
@@ -122,7 +159,10 @@ impl Engine {
                 format!("{} {labels:?} {input:?} {min_object_px} {}", spec.sha256, spec.min_score)
             })
             .collect();
-        let deciding = format!("{} {models:?} {redaction:?} {wanted:?}", env!("CARGO_PKG_VERSION"));
+        // A second look that only counts decides nothing.
+        let second = config.shadow.as_ref().filter(|shadow| shadow.redact_again);
+        let second = second.map(|shadow| (shadow, self.shadow.as_ref().map(|model| &model.spec.sha256)));
+        let deciding = format!("{} {models:?} {redaction:?} {wanted:?} {second:?}", env!("CARGO_PKG_VERSION"));
         let pipeline = sha256_hex(deciding.as_bytes())[..16].to_owned();
         Policy { redaction, wanted, pipeline }
     }
@@ -135,6 +175,20 @@ pub struct Policy {
     pub wanted: Wanted,
     /// Names models, thresholds, policy and version.
     pub pipeline: String,
+}
+
+fn max_batch(config: &Config) -> usize {
+    let on_cores = config.execution_providers.first() == Some(&ExecutionProvider::Cpu);
+    let automatic = if on_cores { 1 } else { ACCELERATOR_BATCH };
+    if config.worker.max_batch == 0 { automatic } else { config.worker.max_batch }
+}
+
+fn pool_options(config: &Config) -> PoolOptions {
+    PoolOptions {
+        max_batch: max_batch(config),
+        max_delay: config.worker.max_queue_delay,
+        health_interval: config.worker.health_interval,
+    }
 }
 
 /// The smallest object that a model has to find, in photo pixels.
