@@ -94,7 +94,7 @@ fn config() -> StreamConfig {
         prefix: "redacted".into(),
         originals: Originals::Keep,
         retention: Retention::default(),
-        redaction: RedactionPolicy { face: class, plate: class },
+        redaction: RedactionPolicy { face: class, plate: class, text: class },
         wanted: Wanted::default(),
     };
     StreamConfig {

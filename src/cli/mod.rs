@@ -18,6 +18,7 @@ mod receipt;
 mod redact;
 mod replay;
 mod report;
+mod reprocess;
 mod retain;
 mod rewrap;
 mod run;
@@ -56,6 +57,7 @@ enum Command {
     Wipe(wipe::WipeArgs),
     Retain(retain::RetainArgs),
     Rewrap(rewrap::RewrapArgs),
+    Reprocess(reprocess::ReprocessArgs),
     Doctor(doctor::DoctorArgs),
     Check(check::CheckArgs),
     Eval(eval::EvalArgs),
@@ -114,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Wipe(args) => wipe::run(args),
         Command::Retain(args) => retain::run(args),
         Command::Rewrap(args) => rewrap::run(args),
+        Command::Reprocess(args) => reprocess::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Check(args) => check::run(args),
         Command::Eval(args) => eval::run(args),

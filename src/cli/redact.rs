@@ -69,17 +69,18 @@ pub fn run(args: RedactArgs) -> Result<ExitCode, Stop> {
         )));
     }
     let inputs = collect(&args.paths, &output_dir, &[output_dir.clone(), quarantine_dir])?;
-    runtime()?.block_on(work(&config, output_dir, inputs, args.contact_sheet))
+    let engine = Engine::start(&config)?;
+    runtime()?.block_on(work(&config, engine, output_dir, inputs, args.contact_sheet))
 }
 
-async fn work(
+pub(super) async fn work(
     config: &Config,
+    engine: Engine,
     output_dir: PathBuf,
     inputs: Inputs,
     contact_sheet: Option<PathBuf>,
 ) -> Result<ExitCode, Stop> {
     let signals = Signals::listen()?;
-    let engine = Engine::start(config)?;
     let mut reporter = Reporter::new(&inputs, config.json, contact_sheet);
     let destinations = Destinations::open(config, output_dir)?;
     let thumbnail_px = reporter.wants_thumbnails().then_some(THUMBNAIL_PX);

@@ -4,6 +4,7 @@
 
 mod check;
 mod delivery;
+mod detectors;
 mod memory;
 mod print;
 mod raw;
@@ -16,10 +17,14 @@ use std::{
     time::Duration,
 };
 
-use self::check::Checker;
+use self::{
+    check::Checker,
+    detectors::{areas, looked_for, resolve_user_models},
+};
 
 pub use self::{
     delivery::Delivery,
+    detectors::{ShadowConfig, UserModel},
     memory::ExpectedMemory,
     raw::{Field, RawConfig},
     reference::reference,
@@ -27,7 +32,7 @@ pub use self::{
     worker::WorkerConfig,
 };
 use crate::{
-    detect::ExecutionProvider,
+    detect::{Class, ExecutionProvider, Wanted},
     photo::Limits,
     redact::{ClassPolicy, RedactionPolicy},
 };
@@ -68,6 +73,17 @@ pub struct Config {
     pub face_min_score: Option<f32>,
     pub plate_min_score: Option<f32>,
     pub exhaustive: bool,
+    pub min_text_px: f32,
+    pub text_min_score: Option<f32>,
+    /// Names in the manifest; none leaves it to the manifest.
+    pub face_model: Option<String>,
+    pub plate_model: Option<String>,
+    pub user_models: Vec<UserModel>,
+    /// As they were written.
+    pub user_model_tables: Vec<toml::Table>,
+    pub shadow: Option<ShadowConfig>,
+    /// What is looked for where no route says otherwise.
+    pub wanted: Wanted,
     pub execution_providers: Vec<ExecutionProvider>,
     pub redaction: RedactionPolicy,
     pub quarantine_dir: Option<PathBuf>,
@@ -111,9 +127,18 @@ impl Config {
         }
         let d = defaults;
         let worker = WorkerConfig::resolve(&raw, &d, &mut check);
+        let shadow = ShadowConfig::resolve(&raw, &d, &mut check);
+        let user_model_tables = check.value("user_models", raw.user_models.clone(), Field::Missing);
+        let user_models = resolve_user_models(&user_model_tables, &mut check);
+        let wanted = Wanted {
+            classes: looked_for(&user_models, shadow.as_ref()),
+            areas: areas(&raw, &mut check),
+            ..Wanted::default()
+        };
         let (raw_stream, raw_defaults) = (raw.clone(), d.clone());
         let RawConfig { output, limits, budget, models, detect, redact, quarantine, receipts, .. } = raw;
         let face_enlarge = check.ranged("redact.face_enlarge", redact.face_enlarge, d.redact.face_enlarge, 0.0, 4.0);
+        let text_enlarge = check.ranged("redact.text_enlarge", redact.text_enlarge, d.redact.text_enlarge, 0.0, 4.0);
         let redaction = RedactionPolicy {
             face: ClassPolicy {
                 style: check.value("redact.face_style", redact.face_style, d.redact.face_style),
@@ -139,8 +164,14 @@ impl Config {
                     4.0,
                 ),
             },
+            text: ClassPolicy {
+                style: check.value("redact.text_style", redact.text_style, d.redact.text_style),
+                cells: check.ranged("redact.text_cells", redact.text_cells, d.redact.text_cells, 1, 8),
+                enlarge_x: text_enlarge,
+                enlarge_y: text_enlarge,
+            },
         };
-        let stream = StreamConfig::resolve(&raw_stream, &raw_defaults, &redaction, &mut check);
+        let stream = StreamConfig::resolve(&raw_stream, &raw_defaults, &redaction, &wanted, &mut check);
         let delivery = check.value("receipts.deliver", receipts.deliver, d.receipts.deliver);
         if let Some(stream) = &stream {
             delivery.check(stream, &mut check);
@@ -183,6 +214,14 @@ impl Config {
             face_min_score: check.optional_score("detect.face_min_score", detect.face_min_score),
             plate_min_score: check.optional_score("detect.plate_min_score", detect.plate_min_score),
             exhaustive: check.value("detect.exhaustive", detect.exhaustive, d.detect.exhaustive),
+            min_text_px: check.ranged("detect.min_text_px", detect.min_text_px, d.detect.min_text_px, 4.0, 10_000.0),
+            text_min_score: check.optional_score("detect.text_min_score", detect.text_min_score),
+            face_model: check.optional("models.face", models.face),
+            plate_model: check.optional("models.plate", models.plate),
+            user_models,
+            user_model_tables,
+            shadow,
+            wanted,
             execution_providers: check.value(
                 "detect.execution_providers",
                 detect.execution_providers,
@@ -202,6 +241,26 @@ impl Config {
             check.problem("`detect.execution_providers`: expected at least one, found none", "use [\"cpu\"]");
         }
         if check.problems.is_empty() { Ok(config) } else { Err(check.problems) }
+    }
+
+    /// The smallest object of a class to be found, in photo pixels.
+    #[must_use]
+    pub fn min_object_px(&self, class: Class) -> f32 {
+        match class {
+            Class::Face => self.min_face_px,
+            Class::Plate => self.min_plate_px,
+            Class::Text => self.min_text_px,
+        }
+    }
+
+    /// The lowest score of a class that counts, whatever the model says.
+    #[must_use]
+    pub fn min_score(&self, class: Class) -> Option<f32> {
+        match class {
+            Class::Face => self.face_min_score,
+            Class::Plate => self.plate_min_score,
+            Class::Text => self.text_min_score,
+        }
     }
 
     /// Photos in work at once.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     Config, MIB, StreamConfig,
+    detectors::polygons_as_toml,
     stream::{Mechanism, SaslConfig, SaslMechanism, Secret},
 };
 
@@ -14,6 +15,7 @@ impl Config {
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
+        let mut late_tables = String::new();
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| quoted(&path.display().to_string()));
         let number = |value: &Option<f32>| value.map(|value| value.to_string());
         let providers: Vec<String> = self.execution_providers.iter().map(word).collect();
@@ -58,7 +60,15 @@ impl Config {
                 ("threads", Some(self.threads.to_string())),
             ],
         );
-        section("models", &[("dir", path(&self.models_dir)), ("onnxruntime_library", path(&self.onnxruntime_library))]);
+        section(
+            "models",
+            &[
+                ("dir", path(&self.models_dir)),
+                ("onnxruntime_library", path(&self.onnxruntime_library)),
+                ("face", self.face_model.as_deref().map(quoted)),
+                ("plate", self.plate_model.as_deref().map(quoted)),
+            ],
+        );
         section(
             "detect",
             &[
@@ -67,6 +77,10 @@ impl Config {
                 ("face_min_score", number(&self.face_min_score)),
                 ("plate_min_score", number(&self.plate_min_score)),
                 ("exhaustive", Some(self.exhaustive.to_string())),
+                ("min_text_px", Some(self.min_text_px.to_string())),
+                ("text_min_score", number(&self.text_min_score)),
+                ("ignore_areas", Some(polygons_as_toml(&self.wanted.areas.ignore))),
+                ("allow_areas", Some(polygons_as_toml(&self.wanted.areas.allow))),
                 ("execution_providers", Some(format!("[{}]", providers.join(", ")))),
                 ("max_batch", Some(worker.max_batch.to_string())),
                 ("max_queue_delay_ms", milliseconds(worker.max_queue_delay)),
@@ -83,6 +97,18 @@ impl Config {
                 ("plate_cells", Some(plate.cells.to_string())),
                 ("plate_enlarge_x", Some(plate.enlarge_x.to_string())),
                 ("plate_enlarge_y", Some(plate.enlarge_y.to_string())),
+                ("text_style", Some(word(&self.redaction.text.style))),
+                ("text_cells", Some(self.redaction.text.cells.to_string())),
+                ("text_enlarge", Some(self.redaction.text.enlarge_x.to_string())),
+            ],
+        );
+        let shadow = self.shadow.as_ref();
+        section(
+            "shadow",
+            &[
+                ("sample", Some(shadow.map_or(0.0, |shadow| shadow.sample).to_string())),
+                ("model", shadow.map(|shadow| quoted(&shadow.model))),
+                ("redact_again", Some(shadow.is_some_and(|shadow| shadow.redact_again).to_string())),
             ],
         );
         section(
@@ -127,11 +153,16 @@ impl Config {
         );
         section("process", &[("confine", Some(word(&worker.confine)))]);
         section("log", &[("level", Some(word(&worker.log_level))), ("format", Some(word(&worker.log_format)))]);
+        if !self.user_model_tables.is_empty() {
+            let tables = self.user_model_tables.iter().cloned().map(toml::Value::Table).collect();
+            let list = toml::Table::from_iter([("user_models".to_owned(), toml::Value::Array(tables))]);
+            late_tables = format!("\n{}", toml::to_string(&list).unwrap_or_default());
+        }
         if let Some(stream) = &self.stream {
             print_stream(stream, &mut section);
             let _ = write!(text, "\n{}", stream.tables_as_toml());
         }
-        text
+        text + &late_tables
     }
 }
 

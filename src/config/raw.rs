@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     confine::Confine,
-    detect::{Class, ExecutionProvider},
+    detect::{ChannelOrder, Class, ExecutionProvider, Family, Polygon},
     redact::Style,
     telemetry::{LogFormat, LogLevel},
 };
@@ -86,13 +86,17 @@ section!(RawOutput { dir: PathBuf, receipts: bool, json: bool });
 section!(RawReceipts { deliver: Delivery, key_file: PathBuf });
 section!(RawLimits { max_encoded_mib: u64, max_megapixels: u64, max_side_px: u32 });
 section!(RawBudget { decoded_mib: u64, encoded_mib: u64, threads: usize });
-section!(RawModels { dir: PathBuf, onnxruntime_library: PathBuf });
+section!(RawModels { dir: PathBuf, onnxruntime_library: PathBuf, face: String, plate: String });
 section!(RawDetect {
     min_face_px: f32,
     min_plate_px: f32,
     face_min_score: f32,
     plate_min_score: f32,
     exhaustive: bool,
+    min_text_px: f32,
+    text_min_score: f32,
+    ignore_areas: Vec<Polygon>,
+    allow_areas: Vec<Polygon>,
     execution_providers: Vec<ExecutionProvider>,
     max_batch: usize,
     max_queue_delay_ms: u64,
@@ -106,7 +110,11 @@ section!(RawRedact {
     plate_cells: u32,
     plate_enlarge_x: f32,
     plate_enlarge_y: f32,
+    text_style: Style,
+    text_cells: u32,
+    text_enlarge: f32,
 });
+section!(RawShadow { sample: f64, model: String, redact_again: bool });
 section!(RawQuarantine { dir: PathBuf, keep_original: bool });
 section!(RawSource { dir: PathBuf, stable_ms: u64, rescan_s: u64, window: usize });
 section!(RawState { dir: PathBuf });
@@ -267,6 +275,48 @@ section!(
         plate_enlarge_x: f32,
         plate_enlarge_y: f32,
         plate_min_score: f32,
+        text_min_score: f32,
+        /// what lies wholly within one of these polygons is left alone: lists of corners `[x, y]`, as shares of the photo
+        ignore_areas: Vec<Polygon>,
+        /// what touches none of these is left alone
+        allow_areas: Vec<Polygon>,
+    }
+);
+section!(
+    /// One of `user_models`.
+    RawUserModel {
+        /// for metrics and receipts; required
+        name: String,
+        /// the ONNX file; required
+        file: PathBuf,
+        /// its hash; required
+        sha256: String,
+        /// how its output is read: `yolov8`, `yolox`, `scrfd`, `yunet`, `centerface`, `retinaface`, `dbnet`; required
+        family: Family,
+        /// what its classes stand for, in order: `face`, `plate`, `text`, or `-` for one not to look for; required
+        classes: Vec<String>,
+        /// leave out the shipped models of these classes; otherwise both look, and what either finds is obscured
+        replaces: bool,
+        /// lowest score that counts; by family if not set
+        min_score: f32,
+        /// the smallest object that it finds, in pixels of its input
+        min_object_px: f32,
+        /// longest side of its input in pixels; 640 if not set
+        tile_px: u32,
+        /// overlap of neighbouring tiles; an eighth of `tile_px` if not set
+        overlap_px: u32,
+        /// whether it has to find a drawn face or plate before it is trusted; true if not set
+        known_object: bool,
+        /// `rgb` or `bgr`; by family, like all that follow
+        channels: ChannelOrder,
+        /// subtracted from each channel, of 0 to 255
+        mean: [f32; 3],
+        /// each channel is multiplied by this then
+        scale: [f32; 3],
+        /// what fills the input, 0 to 255
+        pad_value: u8,
+        /// sides of the input are multiples of this
+        pad_multiple: u32,
     }
 );
 section!(RawAdmin { listen: String });
@@ -283,12 +333,14 @@ macro_rules! sections {
             /// Tables of stores and routes, each read on its own.
             pub stores: Field<Vec<toml::Table>>,
             pub routes: Field<Vec<toml::Table>>,
+            /// Tables of the user's own models.
+            pub user_models: Field<Vec<toml::Table>>,
             #[serde(flatten)]
             pub unknown: BTreeMap<String, toml::Value>,
         }
 
         impl RawConfig {
-            pub const SECTIONS: &'static [&'static str] = &[$(stringify!($name),)* "stores", "routes"];
+            pub const SECTIONS: &'static [&'static str] = &[$(stringify!($name),)* "stores", "routes", "user_models"];
 
             /// Section and type of every key.
             pub(super) fn types() -> Vec<(&'static str, &'static [(&'static str, &'static str, &'static str)])> {
@@ -317,6 +369,7 @@ sections! {
     models: RawModels,
     detect: RawDetect,
     redact: RawRedact,
+    shadow: RawShadow,
     quarantine: RawQuarantine,
     source: RawSource,
     state: RawState,

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use super::{
     DEFAULTS,
-    raw::{RawConfig, RawRoute, RawStore},
+    raw::{RawConfig, RawRoute, RawStore, RawUserModel},
 };
 
-/// Headings and tables: one for each section, one each for `stores` and `routes`.
+/// Headings and tables: one for each section, one each for `stores`, `routes` and `user_models`.
 #[must_use]
 pub fn reference() -> String {
     let mut text = String::new();
@@ -28,7 +28,7 @@ pub fn reference() -> String {
         }
         text.push('\n');
     }
-    for (list, keys) in [("stores", RawStore::HELP), ("routes", RawRoute::HELP)] {
+    for (list, keys) in [("stores", RawStore::HELP), ("routes", RawRoute::HELP), ("user_models", RawUserModel::HELP)] {
         let _ = writeln!(text, "### `[[{list}]]`\n\n| key | type | meaning |\n|---|---|---|");
         for (key, kind, meaning) in keys {
             let _ = writeln!(text, "| `{key}` | {} | {} |", plain(kind), meaning.trim());
@@ -42,10 +42,12 @@ pub fn reference() -> String {
 fn plain(kind: &str) -> &'static str {
     match kind {
         "bool" => "true or false",
-        "u32" | "u64" | "usize" => "whole number",
-        "f32" => "number",
+        "u8" | "u32" | "u64" | "usize" => "whole number",
+        "f32" | "f64" => "number",
         "PathBuf" => "path",
         "BTreeMap<String, String>" => "table of texts",
+        "Vec<Polygon>" => "list of polygons",
+        kind if kind.starts_with('[') => "list of numbers",
         kind if kind.starts_with("Vec<") => "list of texts",
         _ => "text",
     }

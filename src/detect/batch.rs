@@ -187,7 +187,11 @@ mod tests {
 
     fn candidate(number: u8) -> Candidate {
         let side = f32::from(number);
-        Candidate { area: crate::geometry::BoxF { x0: 0.0, y0: 0.0, x1: side, y1: side }, score: 0.5 }
+        Candidate {
+            class: crate::detect::Class::Face,
+            area: crate::geometry::BoxF { x0: 0.0, y0: 0.0, x1: side, y1: side },
+            score: 0.5,
+        }
     }
 
     fn view(first: u8) -> RgbView {

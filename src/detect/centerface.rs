@@ -4,7 +4,7 @@
 //! logarithm of its height and width in cells `[2, h, w]`, `539` the centre's place within its cell, y first
 //! `[2, h, w]`. The landmarks (`540`) are not asked for.
 
-use super::{Candidate, session::OutputTensor};
+use super::families::{Found, OutputTensor};
 use crate::geometry::BoxF;
 
 pub(super) const OUTPUTS: [&str; 3] = ["537", "538", "539"];
@@ -14,7 +14,7 @@ const STRIDE: f32 = 4.0;
 ///
 /// # Errors
 /// What about the output was not an answer.
-pub(super) fn decode(outputs: &[OutputTensor<'_>], min_score: f32) -> Result<Vec<Candidate>, String> {
+pub(super) fn decode(outputs: &[OutputTensor<'_>], min_score: f32) -> Result<Vec<Found>, String> {
     let [heat, scale, offset] = outputs else { return Err(format!("expected 3 outputs, found {}", outputs.len())) };
     let &[_, 1, rows, columns] = heat.shape else {
         return Err(format!("expected a heat map of 1 channel, found shape {:?}", heat.shape));
@@ -32,7 +32,7 @@ pub(super) fn decode(outputs: &[OutputTensor<'_>], min_score: f32) -> Result<Vec
             let x = (column + offset.data[cells + cell] + 0.5) * STRIDE;
             let (half_width, half_height) = (width / 2.0, height / 2.0);
             let area = BoxF { x0: x - half_width, y0: y - half_height, x1: x + half_width, y1: y + half_height };
-            Candidate { area, score }
+            Found { label: 0, area, score }
         })
         .collect())
 }

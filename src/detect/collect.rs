@@ -110,7 +110,7 @@ mod tests {
     #[expect(clippy::unnecessary_wraps, reason = "an answer is a result")]
     fn some(count: usize) -> Answer {
         let area = crate::geometry::BoxF { x0: 0.0, y0: 0.0, x1: 1.0, y1: 1.0 };
-        Ok(vec![Candidate { area, score: 0.5 }; count])
+        Ok(vec![Candidate { class: crate::detect::Class::Face, area, score: 0.5 }; count])
     }
 
     #[tokio::test]

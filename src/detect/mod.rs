@@ -3,10 +3,12 @@
 //! Detectors run on threads of a [`DetectorPool`]. A [`DetectionReport`] can only be made from an answer of every required detector for every view of its plan.
 //! "Nothing found" is therefore an answer, never a gap.
 
+mod areas;
 mod batch;
 mod centerface;
 mod collect;
 mod drawing;
+mod families;
 mod focus;
 mod known;
 mod manifest;
@@ -28,9 +30,11 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "failpoints")]
 pub use self::stub::StubDetector;
 pub use self::{
+    areas::{Areas, Polygon},
+    families::Family,
     focus::{Focus, Sign, coarse_views, fine_views},
     known::{KnownObject, check_health, known_object},
-    manifest::{ChannelOrder, Family, InputSpec, MANIFEST_FILE, Manifest, ModelSpec, VerifiedModel},
+    manifest::{ChannelOrder, InputSpec, MANIFEST_FILE, Manifest, ModelSpec, VerifiedModel},
     pool::{DetectorPool, ModelSet, PoolOptions, SharedPhoto},
     report::DetectionReport,
     session::{ExecutionProvider, OrtDetector, Runtime},
@@ -49,11 +53,14 @@ use crate::{
 pub enum Class {
     Face,
     Plate,
+    /// Writing of any kind: screens, name badges, documents. Only where a model for it is configured.
+    Text,
 }
 
 impl Class {
     /// The classes that every photo is checked for.
     pub const REQUIRED: [Self; 2] = [Self::Face, Self::Plate];
+    pub const ALL: [Self; 3] = [Self::Face, Self::Plate, Self::Text];
 }
 
 impl fmt::Display for Class {
@@ -61,6 +68,7 @@ impl fmt::Display for Class {
         f.write_str(match self {
             Self::Face => "face",
             Self::Plate => "plate",
+            Self::Text => "text",
         })
     }
 }
@@ -68,6 +76,7 @@ impl fmt::Display for Class {
 /// A box and its score, 0 to 1, in whatever coordinates the context says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
+    pub class: Class,
     pub area: BoxF,
     pub score: f32,
 }
@@ -115,6 +124,9 @@ fn fake_spec(class: Class) -> ModelSpec {
     ModelSpec {
         name: format!("fake {class}"),
         class,
+        labels: Vec::new(),
+        optional: false,
+        known_object: true,
         family: Family::Yunet,
         file: std::path::PathBuf::new(),
         sha256: "00".into(),
@@ -126,7 +138,7 @@ fn fake_spec(class: Class) -> ModelSpec {
         tile_px: 640,
         overlap_px: 96,
         focus: None,
-        input: InputSpec { name: String::new(), channels: ChannelOrder::Rgb, pad_multiple: 32, pad_value: 0 },
+        input: InputSpec::bytes(ChannelOrder::Rgb, 32, 0),
         measured: String::new(),
     }
 }

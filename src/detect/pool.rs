@@ -84,10 +84,23 @@ impl DetectorPool {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, FatalError> {
         for class in Class::REQUIRED {
-            if !sets.iter().any(|set| set.detectors.iter().any(|detector| detector.spec().class == class)) {
+            if !sets.iter().any(|set| set.detectors.iter().any(|detector| detector.spec().classes().contains(&class))) {
                 return Err(FatalError::new(format!("no detector for class `{class}`"), "check the model manifest"));
             }
         }
+        Self::start_any(sets, options, gate, metrics)
+    }
+
+    /// As [`DetectorPool::start`], for whatever classes there are.
+    ///
+    /// # Errors
+    /// If a thread cannot be started, or a detector does not find what it has to.
+    pub fn start_any(
+        sets: Vec<ModelSet>,
+        options: PoolOptions,
+        gate: &Arc<CoreGate>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, FatalError> {
         let (sick, sick_watch) = watch::channel(None);
         let mut models = Vec::new();
         let mut started = Vec::new();
@@ -166,7 +179,7 @@ impl DetectorPool {
     ) -> PhotoResult<DetectionReport> {
         let mut report = ReportBuilder::new(photo.upright_size(), photo.renditions());
         let mut models = Vec::new();
-        for model in self.models.iter().filter(|model| wanted.wants(model.spec.class)) {
+        for model in self.models.iter().filter(|model| wanted.wants_any(&model.spec.classes())) {
             let needs = model.spec.view_needs(model.min_object_px);
             report.expect(&model.spec, needs, model.focus, model.min_score);
             models.push(model);

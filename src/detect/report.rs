@@ -17,8 +17,16 @@ pub struct DetectionReport {
     detections: Vec<Detection>,
     models: Vec<ModelFacts>,
     views: ViewFacts,
-    /// Everything that the detectors found, before higher scores were asked for and boxes united.
-    candidates: Vec<Detection>,
+    /// Everything that the detectors answered, before scores were asked for and boxes united.
+    candidates: Vec<Answered>,
+    photo: Size,
+}
+
+/// A candidate in photo pixels, and the score from which its model's answers usually count.
+#[derive(Clone, Copy, Debug)]
+struct Answered {
+    candidate: Candidate,
+    usual_min_score: f32,
 }
 
 impl DetectionReport {
@@ -26,19 +34,26 @@ impl DetectionReport {
     /// a lowest score of their own; below that nothing is known.
     #[must_use]
     pub fn as_wanted(&self, policy: &RedactionPolicy, wanted: &Wanted) -> Vec<Detection> {
-        let counts = |found: &&Detection| {
-            wanted.wants(found.class) && wanted.min_score(found.class).is_none_or(|least| found.score >= least)
-        };
         let mut detections = Vec::new();
         for &class in &wanted.classes {
-            let of_class = self.candidates.iter().filter(counts).filter(|found| found.class == class);
-            let candidates = of_class.map(|found| Candidate { area: found.area, score: found.score }).collect();
+            let counts = |answered: &&Answered| {
+                let least = wanted.min_score(class).unwrap_or(answered.usual_min_score);
+                answered.candidate.class == class && answered.candidate.score >= least
+            };
+            let candidates = self.candidates.iter().filter(counts).map(|answered| answered.candidate).collect();
             let margin = policy.of(class);
             let united = merge::unite(candidates, (margin.enlarge_x, margin.enlarge_y));
             let detection = |found: Candidate| Detection { class, area: found.area, score: found.score };
-            detections.extend(united.into_iter().map(detection));
+            let counted = united.into_iter().filter(|found| wanted.areas.count(found.area, self.photo));
+            detections.extend(counted.map(detection));
         }
         detections
+    }
+
+    /// What another model found besides.
+    pub fn add(&mut self, detections: Vec<Detection>, model: ModelFacts) {
+        self.detections.extend(detections);
+        self.models.push(model);
     }
 
     #[must_use]
@@ -77,7 +92,8 @@ pub(super) struct Question {
 }
 
 struct Expected {
-    class: Class,
+    classes: Vec<Class>,
+    usual_min_score: f32,
     facts: ModelFacts,
     needs: ViewNeeds,
     /// From this score on a candidate is found.
@@ -101,7 +117,8 @@ impl ReportBuilder {
         let facts = ModelFacts { name: spec.name.clone(), sha256: spec.sha256.clone() };
         let coarse = focus.and_then(|focus| Some((focus, coarse_views(self.photo, &needs, &focus)?)));
         let mut expected = Expected {
-            class: spec.class,
+            classes: spec.classes(),
+            usual_min_score: spec.min_score,
             facts,
             needs,
             min_score,
@@ -154,7 +171,7 @@ impl ReportBuilder {
     /// `detector_failed` if a wanted class was not looked for, or a question has no answer.
     pub(super) fn finish(self, policy: &RedactionPolicy, wanted: &Wanted) -> PhotoResult<DetectionReport> {
         for &class in &wanted.classes {
-            if !self.models.iter().any(|model| model.class == class && !model.questions.is_empty()) {
+            if !self.models.iter().any(|model| model.classes.contains(&class) && !model.questions.is_empty()) {
                 return Err(failed(format!("no detector for class `{class}`")));
             }
         }
@@ -163,14 +180,19 @@ impl ReportBuilder {
             return Err(failed(format!("{open} views were not looked at")));
         }
         let views = ViewFacts { full_share: 1.0, ..ViewFacts::default() };
-        let mut report = DetectionReport { detections: Vec::new(), models: Vec::new(), views, candidates: Vec::new() };
+        let mut report = DetectionReport {
+            detections: Vec::new(),
+            models: Vec::new(),
+            views,
+            candidates: Vec::new(),
+            photo: self.photo,
+        };
         for model in self.models {
             for (question, found) in model.questions.iter().zip(&model.answers) {
                 let found = found.iter().filter(|candidate| candidate.score >= model.min_score);
                 let in_photo = found.filter_map(|candidate| to_photo(*candidate, &question.view, self.photo));
-                let of_class =
-                    in_photo.map(|found| Detection { class: model.class, area: found.area, score: found.score });
-                report.candidates.extend(of_class);
+                let usual_min_score = model.usual_min_score;
+                report.candidates.extend(in_photo.map(|candidate| Answered { candidate, usual_min_score }));
                 report.views.count += 1;
                 report.views.megapixels += question.view.out.pixels() as f64 / 1e6;
             }
@@ -221,16 +243,19 @@ fn to_photo(candidate: Candidate, view: &View, photo: Size) -> Option<Candidate>
         y1: (view.crop.y0 + candidate.area.y1 * scale_y).clamp(0.0, bottom),
     };
     // Only boxes that lie wholly in a view's padding vanish here: there is no photo under them.
-    (area.area() > 0.0).then_some(Candidate { area, score: candidate.score })
+    (area.area() > 0.0).then_some(Candidate { area, ..candidate })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::fake_spec, *};
+    use super::{
+        super::{Areas, fake_spec},
+        *,
+    };
     use crate::redact::{ClassPolicy, Style};
 
     const ANY: ClassPolicy = ClassPolicy { style: Style::Solid, cells: 1, enlarge_x: 0.2, enlarge_y: 0.2 };
-    const POLICY: RedactionPolicy = RedactionPolicy { face: ANY, plate: ANY };
+    const POLICY: RedactionPolicy = RedactionPolicy { face: ANY, plate: ANY, text: ANY };
     const PHOTO: Size = Size { width: 100, height: 60 };
 
     /// A builder that expects these classes, in two renditions each.
@@ -246,7 +271,8 @@ mod tests {
     /// The left half of the view.
     fn left_half(question: &Question) -> Vec<Candidate> {
         let (x1, y1) = (question.view.out.width as f32 / 2.0, question.view.out.height as f32);
-        vec![Candidate { area: BoxF { x0: 0.0, y0: 0.0, x1, y1 }, score: 0.7 }]
+        let class = if question.model == 0 { Class::Face } else { Class::Plate };
+        vec![Candidate { class, area: BoxF { x0: 0.0, y0: 0.0, x1, y1 }, score: 0.7 }]
     }
 
     #[test]
@@ -284,11 +310,22 @@ mod tests {
         let finish = |min_score| {
             let mut builder = expecting(&[Class::Face]);
             builder.take(builder.questions().iter().map(left_half).collect()).unwrap();
-            let wanted = Wanted { classes: vec![Class::Face], face_min_score: Some(min_score), plate_min_score: None };
+            let wanted = Wanted { classes: vec![Class::Face], face_min_score: min_score, ..Wanted::default() };
             builder.finish(&POLICY, &wanted).unwrap()
         };
-        assert!(!finish(0.7).detections().is_empty());
-        assert!(finish(0.71).detections().is_empty());
+        assert!(!finish(Some(0.7)).detections().is_empty());
+        assert!(finish(Some(0.71)).detections().is_empty());
+        // The usual score of the model is 0.5.
+        let report = finish(None);
+        assert!(!report.detections().is_empty());
+        let at = |min_score, areas| {
+            let classes = vec![Class::Face];
+            let wanted = Wanted { classes, face_min_score: Some(min_score), areas, ..Wanted::default() };
+            report.as_wanted(&POLICY, &wanted).len()
+        };
+        assert_eq!((at(0.1, Areas::default()), at(0.9, Areas::default())), (1, 0));
+        let everything = vec![vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]];
+        assert_eq!(at(0.1, Areas { ignore: everything, allow: Vec::new() }), 0);
     }
 
     #[test]
@@ -300,7 +337,8 @@ mod tests {
         let mut builder = ReportBuilder::new(photo, 1);
         builder.expect(&spec, spec.view_needs(20.0), Some(focus), 0.5);
         let coarse = builder.questions();
-        let weak = Candidate { area: BoxF { x0: 100.0, y0: 100.0, x1: 108.0, y1: 108.0 }, score: 0.04 };
+        let weak =
+            Candidate { class: Class::Face, area: BoxF { x0: 100.0, y0: 100.0, x1: 108.0, y1: 108.0 }, score: 0.04 };
         let last = coarse.len() - 1;
         assert!(coarse[last].min_score < 0.04 && coarse[0].min_score > 0.04, "the overview is not read for signs");
         let answers = (0..coarse.len()).map(|at| if at == last { vec![weak] } else { Vec::new() }).collect();

@@ -11,10 +11,10 @@ use ort::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Candidate, Detector, centerface,
-    manifest::{ChannelOrder, Family, InputSpec, ModelSpec, VerifiedModel},
+    Candidate, Detector,
+    families::{Found, OutputTensor},
+    manifest::{ChannelOrder, InputSpec, ModelSpec, VerifiedModel},
     shapes::Shapes,
-    yunet,
 };
 use crate::{
     error::{ErrorCode, FatalError, PhotoError, PhotoResult, Stage},
@@ -84,16 +84,37 @@ impl Runtime {
                  `detect.execution_providers`, or point `models.onnxruntime_library` to a library that has it",
             )
         })?;
+        let outputs: Vec<String> = match model.spec.family.output_names() {
+            Some(names) => names.iter().map(|&name| name.to_owned()).collect(),
+            None => session.outputs().iter().map(|output| output.name().to_owned()).collect(),
+        };
         let mut selector = OutputSelector::no_default();
-        for output in output_names(model.spec.family) {
-            selector = selector.with(*output);
+        for output in &outputs {
+            selector = selector.with(output.as_str());
         }
         let options = RunOptions::new()
             .map(|options| options.with_outputs(selector))
             .map_err(|error| FatalError::new(format!("model `{name}`: {error}"), "report this"))?;
         let on_cores = providers.first() == Some(&ExecutionProvider::Cpu);
-        let shapes = Shapes::new(&model.spec, max_batch, on_cores);
-        Ok(OrtDetector { spec: model.spec.clone(), session, options, shapes, input: Vec::new() })
+        let mut spec = model.spec.clone();
+        let declared = DeclaredInput::of(&session).map_err(|why| {
+            FatalError::new(
+                format!("model `{name}`: {why}"),
+                "export it with one float32 input `[batch, 3, height, width]`",
+            )
+        })?;
+        if spec.input.name.is_empty() {
+            spec.input.name.clone_from(&declared.name);
+        }
+        if let Some(size) = declared.size.filter(|size| size.width.min(size.height) < spec.tile_px) {
+            return Err(FatalError::new(
+                format!("model `{name}`: its input is fixed to {} x {} pixels", size.width, size.height),
+                format!("set `tile_px = {}`", size.width.min(size.height)),
+            ));
+        }
+        let shapes = Shapes::new(&spec, max_batch, on_cores, declared.size);
+        let has_batches = spec.family.has_batches() && !declared.takes_one;
+        Ok(OrtDetector { spec, session, options, outputs, shapes, has_batches, input: Vec::new() })
     }
 
     fn session(&self, model: &[u8], providers: &[ExecutionProvider]) -> Result<Session, ort::Error> {
@@ -109,18 +130,28 @@ impl Runtime {
     }
 }
 
-fn output_names(family: Family) -> &'static [&'static str] {
-    match family {
-        Family::Centerface => &centerface::OUTPUTS,
-        Family::Yunet => &yunet::OUTPUTS,
-    }
+/// What a model file says of its input.
+struct DeclaredInput {
+    name: String,
+    /// Where height and width are fixed.
+    size: Option<Size>,
+    /// Whether the batch is fixed to one.
+    takes_one: bool,
 }
 
-/// One output for one view of the batch.
-pub(super) struct OutputTensor<'a> {
-    /// With a batch size of 1.
-    pub shape: &'a [usize],
-    pub data: &'a [f32],
+impl DeclaredInput {
+    fn of(session: &Session) -> Result<Self, String> {
+        let [input] = session.inputs() else {
+            return Err(format!("expected one input, found {}", session.inputs().len()));
+        };
+        let shape = input.dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
+        let &[batch, _, height, width] = shape.as_slice() else {
+            return Err(format!("expected an input of 4 sides, found {shape:?}"));
+        };
+        let side = |length: i64| u32::try_from(length).ok().filter(|&length| length > 0);
+        let size = side(width).zip(side(height)).map(|(width, height)| Size::new(width, height));
+        Ok(Self { name: input.name().to_owned(), size, takes_one: batch == 1 })
+    }
 }
 
 /// A model in an ONNX Runtime session.
@@ -128,7 +159,10 @@ pub struct OrtDetector {
     spec: ModelSpec,
     session: Session,
     options: RunOptions<HasSelectedOutputs>,
+    outputs: Vec<String>,
     shapes: Shapes,
+    /// Otherwise views go one by one.
+    has_batches: bool,
     /// Reused from batch to batch.
     input: Vec<f32>,
 }
@@ -142,57 +176,12 @@ impl Detector for OrtDetector {
     }
 
     fn detect(&mut self, batch: &[RgbView], min_score: f32) -> PhotoResult<Vec<Vec<Candidate>>> {
-        let Some(first) = batch.first() else { return Ok(Vec::new()) };
-        let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
-        let name = &self.spec.name;
-        let padded = self.shapes.view(first.size);
-        if batch.iter().any(|view| self.shapes.view(view.size) != padded) {
-            return Err(failed(format!("model `{name}`: views of one batch differ in size")));
+        let together = if self.has_batches { batch.len().max(1) } else { 1 };
+        let mut answers = Vec::with_capacity(batch.len());
+        for views in batch.chunks(together) {
+            answers.extend(self.detect_together(views, min_score)?);
         }
-        // An accelerator prepares for each shape that it meets, so there are few of them.
-        let count = self.shapes.batch(batch.len());
-        fill_input(&mut self.input, batch, count, padded, &self.spec.input);
-        let shape = [count as i64, 3, i64::from(padded.height), i64::from(padded.width)];
-        let tensor = TensorRef::from_array_view((shape, self.input.as_slice()))
-            .map_err(|error| failed(format!("model `{name}`: {error}")))?;
-        let inputs = ort::inputs![self.spec.input.name.as_str() => tensor];
-        let outputs = self
-            .session
-            .run_with_options(inputs, &self.options)
-            .map_err(|error| failed(format!("model `{name}`: {error}")))?;
-
-        let mut tensors = Vec::new();
-        for output in output_names(self.spec.family) {
-            let value =
-                outputs.get(output).ok_or_else(|| failed(format!("model `{name}` gave no output `{output}`")))?;
-            let (shape, data) = value
-                .try_extract_tensor::<f32>()
-                .map_err(|error| failed(format!("model `{name}`, output `{output}`: {error}")))?;
-            check_finite(data).map_err(|why| failed(format!("model `{name}`, output `{output}`: {why}")))?;
-            let mut shape: Vec<usize> = shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
-            if shape.first() != Some(&count) {
-                return Err(failed(format!("model `{name}`, output `{output}` has shape {shape:?}")));
-            }
-            shape[0] = 1;
-            tensors.push((shape, data));
-        }
-        (0..batch.len())
-            .map(|index| {
-                let item: Vec<OutputTensor<'_>> = tensors
-                    .iter()
-                    .map(|(shape, data)| {
-                        let length = data.len() / count;
-                        OutputTensor { shape, data: &data[index * length..(index + 1) * length] }
-                    })
-                    .collect();
-                let found = match self.spec.family {
-                    Family::Centerface => centerface::decode(&item, min_score),
-                    Family::Yunet => yunet::decode(&item, padded.width, min_score),
-                }
-                .map_err(|detail| failed(format!("model `{name}`: {detail}")))?;
-                check_candidates(name, found, self.spec.min_score)
-            })
-            .collect()
+        Ok(answers)
     }
 
     fn warm_up(&mut self) -> PhotoResult<()> {
@@ -207,6 +196,68 @@ impl Detector for OrtDetector {
         let shapes = self.shapes.clone();
         Box::new(move |view| shapes.view(view))
     }
+}
+
+impl OrtDetector {
+    /// One run of the session.
+    fn detect_together(&mut self, batch: &[RgbView], min_score: f32) -> PhotoResult<Vec<Vec<Candidate>>> {
+        let Some(first) = batch.first() else { return Ok(Vec::new()) };
+        let failed = |detail: String| PhotoError::new(Stage::Detect, ErrorCode::DetectorFailed, detail);
+        let name = &self.spec.name;
+        let padded = self.shapes.view(first.size);
+        if batch.iter().any(|view| self.shapes.view(view.size) != padded) {
+            return Err(failed(format!("model `{name}`: views of one batch differ in size")));
+        }
+        // An accelerator prepares for each shape that it meets, so there are few of them.
+        let count = if self.has_batches { self.shapes.batch(batch.len()) } else { 1 };
+        fill_input(&mut self.input, batch, count, padded, &self.spec.input);
+        let shape = [count as i64, 3, i64::from(padded.height), i64::from(padded.width)];
+        let tensor = TensorRef::from_array_view((shape, self.input.as_slice()))
+            .map_err(|error| failed(format!("model `{name}`: {error}")))?;
+        let inputs = ort::inputs![self.spec.input.name.as_str() => tensor];
+        let outputs = self
+            .session
+            .run_with_options(inputs, &self.options)
+            .map_err(|error| failed(format!("model `{name}`: {error}")))?;
+
+        let mut tensors = Vec::new();
+        for output in &self.outputs {
+            let value =
+                outputs.get(output).ok_or_else(|| failed(format!("model `{name}` gave no output `{output}`")))?;
+            let (shape, data) = value
+                .try_extract_tensor::<f32>()
+                .map_err(|error| failed(format!("model `{name}`, output `{output}`: {error}")))?;
+            check_finite(data).map_err(|why| failed(format!("model `{name}`, output `{output}`: {why}")))?;
+            let mut shape: Vec<usize> = shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
+            if self.spec.family.has_batches() {
+                if shape.first() != Some(&count) {
+                    return Err(failed(format!("model `{name}`, output `{output}` has shape {shape:?}")));
+                }
+                shape[0] = 1;
+            }
+            tensors.push((shape, data));
+        }
+        (0..batch.len())
+            .map(|index| {
+                let item: Vec<OutputTensor<'_>> = tensors
+                    .iter()
+                    .map(|(shape, data)| {
+                        let length = data.len() / count;
+                        OutputTensor { shape, data: &data[index * length..(index + 1) * length] }
+                    })
+                    .collect();
+                let found = self.spec.family.decode(&item, &self.spec, padded, min_score);
+                let found = found.map_err(|detail| failed(format!("model `{name}`: {detail}")))?;
+                let found = found.into_iter().filter_map(|found| candidate(&self.spec, found)).collect();
+                check_candidates(name, found, self.spec.min_score)
+            })
+            .collect()
+    }
+}
+
+/// None for a class that is not looked for.
+fn candidate(spec: &ModelSpec, Found { label, area, score }: Found) -> Option<Candidate> {
+    spec.class_of(label).map(|class| Candidate { class, area, score })
 }
 
 /// A network that went wrong anywhere in a view may have missed something anywhere in it.
@@ -232,12 +283,17 @@ fn check_candidates(name: &str, found: Vec<Candidate>, usual_score: f32) -> Phot
     Ok(found)
 }
 
-/// Planar float32, 0 to 255: `[count, 3, height, width]`, filled up with the padding's value.
+/// Planar float32: `[count, 3, height, width]`, filled up with the padding's value.
 fn fill_input(input: &mut Vec<f32>, batch: &[RgbView], count: usize, padded: Size, spec: &InputSpec) {
     let (width, height) = (padded.width as usize, padded.height as usize);
     let plane = width * height;
+    let value = |byte: u8, channel: usize| (f32::from(byte) - spec.mean[channel]) * spec.scale[channel];
     input.clear();
-    input.resize(count * 3 * plane, f32::from(spec.pad_value));
+    for _ in 0..count {
+        for channel in 0..3 {
+            input.resize(input.len() + plane, value(spec.pad_value, channel));
+        }
+    }
     let order = match spec.channels {
         ChannelOrder::Rgb => [0, 1, 2],
         ChannelOrder::Bgr => [2, 1, 0],
@@ -248,8 +304,8 @@ fn fill_input(input: &mut Vec<f32>, batch: &[RgbView], count: usize, padded: Siz
             for (channel, source) in order.into_iter().enumerate() {
                 let start = channel * plane + y * width;
                 let target = &mut target[start..start + view.size.width as usize];
-                for (value, pixel) in target.iter_mut().zip(row.chunks_exact(3)) {
-                    *value = f32::from(pixel[source]);
+                for (target, pixel) in target.iter_mut().zip(row.chunks_exact(3)) {
+                    *target = value(pixel[source], channel);
                 }
             }
         }
@@ -258,22 +314,26 @@ fn fill_input(input: &mut Vec<f32>, batch: &[RgbView], count: usize, padded: Siz
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Class, *};
     use crate::geometry::BoxF;
 
     #[test]
     fn input_is_planar_padded_and_in_the_model_s_channel_order() {
         let view = RgbView { size: Size::new(2, 1), rgb: vec![1, 2, 3, 4, 5, 6] };
-        let spec = InputSpec { name: "x".into(), channels: ChannelOrder::Bgr, pad_multiple: 4, pad_value: 9 };
+        let spec = InputSpec::bytes(ChannelOrder::Bgr, 4, 9);
         let mut input = Vec::new();
         fill_input(&mut input, &[view], 2, Size::new(2, 2), &spec);
         assert_eq!(input[..12], [3., 6., 9., 9., 2., 5., 9., 9., 1., 4., 9., 9.]);
         assert_eq!(input[12..], [9.; 12], "the batch is filled up with nothing");
+        let spec = InputSpec { mean: [1.0, 2.0, 3.0], scale: [2.0, 1.0, 0.5], ..spec };
+        let view = RgbView { size: Size::new(1, 1), rgb: vec![1, 2, 3] };
+        fill_input(&mut input, &[view], 1, Size::new(2, 1), &spec);
+        assert_eq!(input, [4., 16., 0., 7., -1., 3.]);
     }
 
     #[test]
     fn answers_that_are_no_answers_are_errors() {
-        let one = Candidate { area: BoxF { x0: 0.0, y0: 0.0, x1: 1.0, y1: 1.0 }, score: 0.5 };
+        let one = Candidate { class: Class::Face, area: BoxF { x0: 0.0, y0: 0.0, x1: 1.0, y1: 1.0 }, score: 0.5 };
         assert_eq!(check_candidates("m", vec![one; 5], 0.5).unwrap().len(), 5);
         let many = check_candidates("m", vec![one; MAX_CANDIDATES], 0.5).unwrap_err();
         assert_eq!(many.code, ErrorCode::DetectorOverflow);

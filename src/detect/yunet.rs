@@ -4,7 +4,7 @@
 //! For each stride s of 8, 16 and 32: `cls_s` and `obj_s` `[cells, 1]`, whose geometric mean is the score, and
 //! `bbox_s` `[cells, 4]`: the centre's place relative to the cell and the logarithm of width and height, in strides.
 
-use super::{Candidate, session::OutputTensor};
+use super::families::{Found, OutputTensor};
 use crate::geometry::BoxF;
 
 pub(super) const OUTPUTS: [&str; 9] =
@@ -17,7 +17,7 @@ const LOG_SIZE: std::ops::RangeInclusive<f32> = -4.0..=5.0;
 ///
 /// # Errors
 /// What about the output was not an answer.
-pub(super) fn decode(outputs: &[OutputTensor<'_>], input_width: u32, min_score: f32) -> Result<Vec<Candidate>, String> {
+pub(super) fn decode(outputs: &[OutputTensor<'_>], input_width: u32, min_score: f32) -> Result<Vec<Found>, String> {
     if outputs.len() != OUTPUTS.len() {
         return Err(format!("expected {} outputs, found {}", OUTPUTS.len(), outputs.len()));
     }
@@ -40,7 +40,7 @@ pub(super) fn decode(outputs: &[OutputTensor<'_>], input_width: u32, min_score: 
             let half = |log: f32| log.clamp(*LOG_SIZE.start(), *LOG_SIZE.end()).exp() * stride / 2.0;
             let (half_width, half_height) = (half(log_width), half(log_height));
             let area = BoxF { x0: x - half_width, y0: y - half_height, x1: x + half_width, y1: y + half_height };
-            candidates.push(Candidate { area, score });
+            candidates.push(Found { label: 0, area, score });
         }
     }
     Ok(candidates)

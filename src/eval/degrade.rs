@@ -86,7 +86,7 @@ fn turn_truth(truth: &mut Truth, width: f32, height: f32) {
     let (a, b) = ((x1 - x0) / 2.0, (y1 - y0) / 2.0);
     let (half_width, half_height) = match truth.class {
         Class::Face => ((a * cos).hypot(b * sin), (a * sin).hypot(b * cos)),
-        Class::Plate => (a * cos + b * sin, a * sin + b * cos),
+        Class::Plate | Class::Text => (a * cos + b * sin, a * sin + b * cos),
     };
     let area = BoxF { x0: x - half_width, y0: y - half_height, x1: x + half_width, y1: y + half_height };
     let whole = BoxF { x0: 0.0, y0: 0.0, x1: width, y1: height };

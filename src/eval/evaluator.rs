@@ -46,13 +46,15 @@ impl Evaluator {
     /// As [`Engine::start`] and [`Engine::detectors`].
     pub fn start(config: &Config, classes: &[Class]) -> Result<Self, FatalError> {
         let engine = Engine::start(config)?;
-        let policy = engine.policy(config, config.redaction, Wanted { classes: classes.to_vec(), ..Wanted::default() });
+        let policy =
+            engine.policy(config, config.redaction, Wanted { classes: classes.to_vec(), ..config.wanted.clone() });
         let gate = CoreGate::new(config.worker_count());
         let metrics = Arc::new(Metrics::new(&engine.model_names()));
         let lowest = |score: Option<f32>| Some(score.unwrap_or(CURVE_MIN_SCORE).min(CURVE_MIN_SCORE));
         let answering = Config {
             face_min_score: lowest(config.face_min_score),
             plate_min_score: lowest(config.plate_min_score),
+            text_min_score: lowest(config.text_min_score),
             ..config.clone()
         };
         Ok(Self {
@@ -118,7 +120,14 @@ impl Evaluator {
 impl Looked {
     /// What of `class` would have been found from `min_score`.
     pub(super) fn found_from(&self, policy: &Policy, class: Class, min_score: f32) -> Vec<Detection> {
-        let wanted = Wanted { classes: vec![class], face_min_score: Some(min_score), plate_min_score: Some(min_score) };
+        let score = Some(min_score);
+        let wanted = Wanted {
+            classes: vec![class],
+            face_min_score: score,
+            plate_min_score: score,
+            text_min_score: score,
+            areas: policy.wanted.areas.clone(),
+        };
         self.report.as_wanted(&policy.redaction, &wanted)
     }
 }

@@ -3,7 +3,6 @@
 //! Promises: photos run one after the other through the same code as in production, so that CPU time belongs to the
 //! stage that spent it; a photo that fails counts as failed, never as empty; every share comes with an interval.
 
-mod area;
 mod bootstrap;
 mod canvas;
 mod crops;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{
-    area::{covered_share, union_area},
     bootstrap,
     crops::{Crop, CropKind, Crops},
     curve::{Curve, ThresholdPoint, matched},
@@ -15,7 +14,7 @@ use super::{
 use crate::{
     detect::{Class, Detection},
     error::PhotoError,
-    geometry::BoxF,
+    geometry::{BoxF, covered_share, union_area},
     pipeline::Policy,
 };
 
@@ -70,10 +69,10 @@ pub struct Tally {
     crops: Crops,
 }
 
-/// What decides the band of an object: the height of a face, the width of a plate.
+/// What decides the band of an object: the height of a face or a line of text, the width of a plate.
 fn size_px(class: Class, area: BoxF) -> f32 {
     match class {
-        Class::Face => area.height(),
+        Class::Face | Class::Text => area.height(),
         Class::Plate => area.width(),
     }
 }
@@ -293,7 +292,7 @@ fn class_score(class: Class, counts: &[&ClassCounts], photos: &[PhotoCounts]) ->
     ClassScore {
         class,
         size: match class {
-            Class::Face => "height",
+            Class::Face | Class::Text => "height",
             Class::Plate => "width",
         },
         bands,

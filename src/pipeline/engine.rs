@@ -5,15 +5,16 @@ use std::{
     sync::Arc,
 };
 
+use super::shadow::Shadow;
 use crate::{
-    config::Config,
+    config::{Config, UserModel},
     cpu::CoreGate,
     detect::{
         Class, Detector, DetectorPool, ExecutionProvider, MANIFEST_FILE, Manifest, ModelSet, ModelSpec, PoolOptions,
         Runtime, VerifiedModel, Wanted,
     },
     error::FatalError,
-    redact::{Maker, RedactionPolicy, Threshold, sha256_hex},
+    redact::{Maker, ModelFacts, RedactionPolicy, Threshold, sha256_hex},
     telemetry::Metrics,
 };
 
@@ -24,6 +25,8 @@ const ACCELERATOR_BATCH: usize = 16;
 pub struct Engine {
     runtime: Runtime,
     models: Vec<VerifiedModel>,
+    /// For the second look at a sample.
+    shadow: Option<VerifiedModel>,
 }
 
 impl Engine {
@@ -33,12 +36,40 @@ impl Engine {
     /// If anything is missing or not what the manifest says.
     pub fn start(config: &Config) -> Result<Self, FatalError> {
         let manifest = Manifest::load(&models_dir(config)?)?;
-        let models = Class::REQUIRED
-            .into_iter()
-            .map(|class| manifest.read_verified(manifest.model_for(class)?))
-            .collect::<Result<_, _>>()?;
+        let mut models: Vec<VerifiedModel> = Vec::new();
+        for class in Class::REQUIRED {
+            let is_replaced = |model: &UserModel| model.replaces && model.spec.classes().contains(&class);
+            if !config.user_models.iter().any(is_replaced) {
+                let name = if class == Class::Face { &config.face_model } else { &config.plate_model };
+                models.push(manifest.read_verified(manifest.model_for(class, name.as_deref())?)?);
+            }
+        }
+        let second = config.shadow.as_ref().map(|shadow| shadow.model.as_str());
+        let mut shadow = match second.and_then(|name| manifest.models.iter().find(|model| model.name == name)) {
+            Some(spec) => Some(manifest.read_verified(spec)?),
+            None => None,
+        };
+        for model in &config.user_models {
+            if second == Some(&model.spec.name) {
+                shadow = Some(VerifiedModel::read(&model.spec.file, &model.spec)?);
+                continue;
+            }
+            if models.iter().any(|other| other.spec.name == model.spec.name) {
+                return Err(FatalError::new(
+                    format!("two models are named `{}`", model.spec.name),
+                    "give the one in `user_models` another name",
+                ));
+            }
+            models.push(VerifiedModel::read(&model.spec.file, &model.spec)?);
+        }
+        if let Some(name) = second.filter(|_| shadow.is_none()) {
+            return Err(FatalError::new(
+                format!("`shadow.model`: found no model named `{name}`"),
+                "name one of the manifest (`obscura models list`) or of `user_models`",
+            ));
+        }
         let runtime = Runtime::load(&onnxruntime_library(config)?)?;
-        Ok(Self { runtime, models })
+        Ok(Self { runtime, models, shadow })
     }
 
     #[must_use]
@@ -64,16 +95,39 @@ impl Engine {
         metrics: &Arc<Metrics>,
     ) -> Result<DetectorPool, FatalError> {
         let on_cores = config.execution_providers.first() == Some(&ExecutionProvider::Cpu);
-        let (sessions, auto_batch) = if on_cores { (gate.cores(), 1) } else { (1, ACCELERATOR_BATCH) };
-        let max_batch = if config.worker.max_batch == 0 { auto_batch } else { config.worker.max_batch };
-        let sets = self
-            .models
+        let sessions = if on_cores { gate.cores() } else { 1 };
+        let sets = self.sets(&self.models, sessions, config)?;
+        DetectorPool::start(sets, pool_options(config), gate, metrics)
+    }
+
+    /// The second look, if the config asks for one: one session, so that it takes little memory.
+    ///
+    /// # Errors
+    /// As [`Engine::detectors`].
+    pub(super) fn shadow(
+        &self,
+        config: &Config,
+        gate: &Arc<CoreGate>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Shadow>, FatalError> {
+        let (Some(settings), Some(model)) = (&config.shadow, &self.shadow) else { return Ok(None) };
+        // It answers from its own score, whatever the first look is told to pass over.
+        let own = Config { face_min_score: None, plate_min_score: None, text_min_score: None, ..config.clone() };
+        let sets = self.sets(std::slice::from_ref(model), 1, &own)?;
+        let detectors = DetectorPool::start_any(sets, pool_options(config), gate, metrics)?;
+        let facts = ModelFacts { name: model.spec.name.clone(), sha256: model.spec.sha256.clone() };
+        let limit = config.worker.stage_limits.detect;
+        Ok(Some(Shadow::new(settings, detectors, model.spec.classes(), facts, limit)))
+    }
+
+    fn sets(&self, models: &[VerifiedModel], sessions: usize, config: &Config) -> Result<Vec<ModelSet>, FatalError> {
+        let on_cores = config.execution_providers.first() == Some(&ExecutionProvider::Cpu);
+        let max_batch = max_batch(config);
+        models
             .iter()
             .map(|model| {
-                let (min_object_px, usual) = needs(config, &model.spec);
-                let routes = config.stream.iter().flat_map(|stream| &stream.routes);
-                let min_score =
-                    routes.filter_map(|route| route.wanted.min_score(model.spec.class)).fold(usual, f32::min);
+                let min_object_px = smallest_object_px(config, &model.spec);
+                let min_score = lowest_score(config, &model.spec);
                 // All sessions before the first photo: a missing execution provider must not be found out halfway.
                 let detectors = (0..sessions)
                     .map(|_| {
@@ -89,13 +143,7 @@ impl Engine {
                     .collect::<Result<_, FatalError>>()?;
                 Ok(ModelSet { detectors, min_object_px, min_score, exhaustive: config.exhaustive, on_cores })
             })
-            .collect::<Result<_, FatalError>>()?;
-        let options = PoolOptions {
-            max_batch,
-            max_delay: config.worker.max_queue_delay,
-            health_interval: config.worker.health_interval,
-        };
-        DetectorPool::start(sets, options, gate, metrics)
+            .collect()
     }
 
     /// How photos are looked at and obscured, and the name of all that decides about a result: equal names and equal
@@ -103,27 +151,27 @@ impl Engine {
     #[must_use]
     pub fn policy(&self, config: &Config, redaction: RedactionPolicy, mut wanted: Wanted) -> Policy {
         // Detectors answer from the lowest score that any policy asks for.
-        for model in &self.models {
-            let (_, usual) = needs(config, &model.spec);
-            let score = match model.spec.class {
-                Class::Face => &mut wanted.face_min_score,
-                Class::Plate => &mut wanted.plate_min_score,
-            };
-            score.get_or_insert(usual);
-        }
+        wanted.face_min_score = wanted.face_min_score.or(config.face_min_score);
+        wanted.plate_min_score = wanted.plate_min_score.or(config.plate_min_score);
+        wanted.text_min_score = wanted.text_min_score.or(config.text_min_score);
         let (models, thresholds): (Vec<_>, Vec<_>) = self
             .models
             .iter()
-            .filter(|model| wanted.wants(model.spec.class))
+            .filter(|model| wanted.wants_any(&model.spec.classes()))
             .map(|model| {
-                let (min_object_px, min_score) = needs(config, &model.spec);
-                let min_score = wanted.min_score(model.spec.class).unwrap_or(min_score);
-                let focus = model.spec.focus(min_score).filter(|_| !config.exhaustive);
-                let named = format!("{} {min_object_px} {min_score} {focus:?}", model.spec.sha256);
-                (named, Threshold { class: model.spec.class, min_score, min_object_px })
+                let VerifiedModel { spec, .. } = model;
+                let (min_object_px, labels, input) = (smallest_object_px(config, spec), &spec.labels, &spec.input);
+                let min_score = wanted.min_score(spec.class).unwrap_or(spec.min_score);
+                let focus = spec.focus(lowest_score(config, spec)).filter(|_| !config.exhaustive);
+                let named =
+                    format!("{} {labels:?} {input:?} {min_object_px} {} {focus:?}", spec.sha256, spec.min_score);
+                (named, Threshold { class: spec.class, min_score, min_object_px })
             })
             .unzip();
-        let deciding = format!("{} {models:?} {redaction:?}", env!("CARGO_PKG_VERSION"));
+        // A second look that only counts decides nothing.
+        let second = config.shadow.as_ref().filter(|shadow| shadow.redact_again);
+        let second = second.map(|shadow| (shadow, self.shadow.as_ref().map(|model| &model.spec.sha256)));
+        let deciding = format!("{} {models:?} {redaction:?} {wanted:?} {second:?}", env!("CARGO_PKG_VERSION"));
         let pipeline = sha256_hex(deciding.as_bytes())[..16].to_owned();
         let region = config.stream.as_ref().map(|stream| stream.region.clone());
         let maker = Maker { pipeline: pipeline.clone(), version: env!("CARGO_PKG_VERSION"), region, thresholds };
@@ -142,13 +190,33 @@ pub struct Policy {
     pub maker: Maker,
 }
 
-/// The smallest object to be found and the lowest score that counts.
-fn needs(config: &Config, spec: &ModelSpec) -> (f32, f32) {
-    let (min_object_px, min_score) = match spec.class {
-        Class::Face => (config.min_face_px, config.face_min_score),
-        Class::Plate => (config.min_plate_px, config.plate_min_score),
+fn max_batch(config: &Config) -> usize {
+    let on_cores = config.execution_providers.first() == Some(&ExecutionProvider::Cpu);
+    let automatic = if on_cores { 1 } else { ACCELERATOR_BATCH };
+    if config.worker.max_batch == 0 { automatic } else { config.worker.max_batch }
+}
+
+fn pool_options(config: &Config) -> PoolOptions {
+    PoolOptions {
+        max_batch: max_batch(config),
+        max_delay: config.worker.max_queue_delay,
+        health_interval: config.worker.health_interval,
+    }
+}
+
+/// The smallest object that a model has to find, in photo pixels.
+fn smallest_object_px(config: &Config, spec: &ModelSpec) -> f32 {
+    spec.classes().into_iter().map(|class| config.min_object_px(class)).fold(f32::INFINITY, f32::min)
+}
+
+/// The lowest score that any policy asks of a model.
+fn lowest_score(config: &Config, spec: &ModelSpec) -> f32 {
+    let of_class = |class: Class| {
+        let usual = config.min_score(class).unwrap_or(spec.min_score);
+        let routes = config.stream.iter().flat_map(|stream| &stream.routes);
+        routes.filter_map(|route| route.wanted.min_score(class)).fold(usual, f32::min)
     };
-    (min_object_px, min_score.unwrap_or(spec.min_score))
+    spec.classes().into_iter().map(of_class).fold(f32::INFINITY, f32::min)
 }
 
 /// The folder of the models: as configured, or found from the program's place.

@@ -14,10 +14,12 @@ use super::{
     Workshop,
     breaker::{Breaker, retrying},
     clock::StageClock,
+    engine::Policy,
     errand::{Begin, Errand},
+    shadow::{Missed, Shadow},
 };
 use crate::{
-    detect::{Class, SharedPhoto},
+    detect::{Class, Detection, SharedPhoto},
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     failpoint, photo,
     redact::{Receipt, RedactedPhoto, SourceFacts, redact, sha256_hex, thumbnail},
@@ -143,6 +145,7 @@ impl Workshop {
         // An outage may last for as long as it likes; each attempt has its own limit.
         clock.follow(Stage::Publish, Duration::MAX, errand.publish(self, fetched, &redacted)).await?;
         self.metrics.moved(Direction::Out, redacted.bytes().len() as u64);
+        self.look_again(upload, fetched, &redacted).await;
         let receipt = redacted.receipt().clone();
         let count = |class| receipt.regions.iter().filter(|region| region.class == class).count();
         let pixels = u64::from(receipt.source.width) * u64::from(receipt.source.height);
@@ -219,7 +222,13 @@ impl Workshop {
         failpoint::crash_on(upload, &fetched.sha256);
         let photo: SharedPhoto = Arc::new(photo);
         let looking = self.detectors.detect(&photo, &policy.redaction, &policy.wanted, &self.cpu);
-        let report = clock.follow(Stage::Detect, time.detect, looking).await?;
+        let mut report = clock.follow(Stage::Detect, time.detect, looking).await?;
+        if let Some(shadow) = self.shadow_for(fetched).filter(|shadow| shadow.redacts_again())
+            && let Some(missed) = self.second_look(shadow, &photo, report.detections(), &policy).await
+            && !missed.detections.is_empty()
+        {
+            report.add(missed.detections, missed.model);
+        }
         let photo = Arc::into_inner(photo).ok_or_else(|| {
             PhotoError::new(Stage::Redact, ErrorCode::InternalError, "a detector still looks at the photo")
         })?;
@@ -241,13 +250,60 @@ impl Workshop {
             finished.map_err(|_| timed_out(Stage::Redact, time.redact))?.map_err(|_| ended(Stage::Redact))?;
         *clock = inner;
         let redacted = result?;
-        for class in Class::REQUIRED {
+        for class in Class::ALL {
             self.metrics.found(class, report.detections().iter().filter(|found| found.class == class).count());
         }
         let pixels = header.upright.pixels() as f64;
         let area: u64 = redacted.receipt().redacted.iter().map(|region| region.rect.area()).sum();
         self.metrics.published(pixels / 1e6, (area as f64 / pixels).min(1.0));
         Ok(Some(redacted))
+    }
+
+    /// The second look, if the photo is of the sample.
+    fn shadow_for(&self, fetched: &Fetched) -> Option<&Shadow> {
+        self.shadow.as_ref().filter(|shadow| shadow.takes(&fetched.sha256))
+    }
+
+    /// What the first look missed, counted. None if the second one did not come to its end, which is no failure of the
+    /// photo.
+    async fn second_look(
+        &self,
+        shadow: &Shadow,
+        photo: &SharedPhoto,
+        first: &[Detection],
+        policy: &Policy,
+    ) -> Option<Missed> {
+        match Box::pin(shadow.look(photo, first, policy, &self.cpu)).await {
+            Ok(missed) => {
+                let missed = missed?;
+                self.metrics.shadow_checked(missed.detections.iter().map(|found| found.class));
+                Some(missed)
+            }
+            Err(error) => {
+                tracing::warn!(code = %error.code, detail = error.detail, "a second look failed");
+                None
+            }
+        }
+    }
+
+    /// Look again at what is published, where that changes nothing any more.
+    async fn look_again(&self, upload: &Upload, fetched: &Arc<Fetched>, redacted: &RedactedPhoto) {
+        let Some(shadow) = self.shadow_for(fetched).filter(|shadow| !shadow.redacts_again()) else { return };
+        let first: Vec<Detection> = redacted
+            .receipt()
+            .regions
+            .iter()
+            .map(|region| Detection { class: region.class, area: region.rect.into(), score: region.score })
+            .collect();
+        let (bytes, limits) = (Arc::clone(fetched), self.limits);
+        let header = self.cpu.run(move || photo::read_header(&bytes.bytes, &limits)).await;
+        let Ok(Ok(header)) = header else { return };
+        let _decoded = self.decoded.take(header.decoded_bytes).await;
+        let bytes = Arc::clone(fetched);
+        if let Ok(Ok(photo)) = self.cpu.run(move || photo::open(&bytes.bytes, &limits)).await {
+            let policy = Arc::clone(self.policy_for(upload));
+            self.second_look(shadow, &Arc::new(photo), &first, &policy).await;
+        }
     }
 
     /// Only for people to look at: a photo without one is published all the same.

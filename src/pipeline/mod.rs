@@ -12,6 +12,7 @@ mod errand;
 mod intake;
 mod job;
 mod journal;
+mod shadow;
 mod vitals;
 
 use std::{sync::Arc, time::Duration};
@@ -33,7 +34,7 @@ pub use self::{
 use crate::{
     config::Config,
     cpu::{CoreGate, CpuPool},
-    detect::{DetectorPool, Wanted},
+    detect::DetectorPool,
     error::FatalError,
     photo::Limits,
     source::{Origin, Source, Upload},
@@ -78,6 +79,7 @@ pub struct Workshop {
     gate: Arc<CoreGate>,
     cpu: Arc<CpuPool>,
     detectors: DetectorPool,
+    shadow: Option<shadow::Shadow>,
     encoded: Budget,
     decoded: Budget,
     /// Photos between open and verify.
@@ -109,6 +111,7 @@ impl Workshop {
         let gate = CoreGate::new(threads);
         let metrics = Arc::new(Metrics::new(&engine.model_names()));
         let detectors = engine.detectors(config, &gate, &metrics)?;
+        let shadow = engine.shadow(config, &gate, &metrics)?;
         let is_worker = matches!(mode, Mode::Worker { .. });
         let (journal, suspects, thumbnail_px) = match mode {
             Mode::OneShot { thumbnail_px } => (None, Suspects::new(), thumbnail_px),
@@ -128,6 +131,7 @@ impl Workshop {
         Ok(Self {
             cpu: Arc::new(CpuPool::start(&gate)?),
             gate,
+            shadow,
             metrics,
             detectors,
             encoded: Budget::new(config.encoded_budget_bytes()),
@@ -142,7 +146,7 @@ impl Workshop {
             suspects,
             limits: config.limits,
             limits_of_time: config.worker.stage_limits,
-            policy: Arc::new(engine.policy(config, config.redaction, Wanted::default())),
+            policy: Arc::new(engine.policy(config, config.redaction, config.wanted.clone())),
             keep_original: config.keep_original,
             expect_settled: is_worker,
             skip_published: is_worker,

@@ -24,6 +24,7 @@ pub struct ClassPolicy {
 pub struct RedactionPolicy {
     pub face: ClassPolicy,
     pub plate: ClassPolicy,
+    pub text: ClassPolicy,
 }
 
 impl RedactionPolicy {
@@ -32,6 +33,7 @@ impl RedactionPolicy {
         match class {
             Class::Face => &self.face,
             Class::Plate => &self.plate,
+            Class::Text => &self.text,
         }
     }
 }
@@ -88,6 +90,7 @@ mod tests {
     const POLICY: RedactionPolicy = RedactionPolicy {
         face: ClassPolicy { style: Style::Blur, cells: 4, enlarge_x: 0.4, enlarge_y: 0.4 },
         plate: ClassPolicy { style: Style::Solid, cells: 1, enlarge_x: 0.2, enlarge_y: 0.4 },
+        text: ClassPolicy { style: Style::Solid, cells: 1, enlarge_x: 0.1, enlarge_y: 0.1 },
     };
 
     fn detections() -> impl Strategy<Value = Vec<Detection>> {

@@ -66,7 +66,7 @@ mod tests {
             kind: RECEIPT_KIND,
             schema: RECEIPT_SCHEMA,
             maker: Maker::default(),
-            policy: RedactionPolicy { face: policy, plate: policy },
+            policy: RedactionPolicy { face: policy, plate: policy, text: policy },
             source,
             regions: vec![],
             redacted: vec![],

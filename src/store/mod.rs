@@ -75,14 +75,21 @@ impl LocalStore {
         if self.receipts.is_none() {
             return false;
         }
-        let receipt = fs::read(self.root.join(with_suffix(relative, RECEIPT_SUFFIX)));
-        let Some(receipt) = receipt.ok().and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok())
-        else {
-            return false;
-        };
+        let Some(receipt) = read_receipt(&self.root.join(with_suffix(relative, RECEIPT_SUFFIX))) else { return false };
         receipt["source"]["sha256"] == source_sha256
             && receipt["pipeline"] == pipeline
             && fs::read(self.root.join(relative)).is_ok_and(|photo| receipt["output"]["sha256"] == sha256_hex(&photo))
+    }
+
+    /// All receipts of photos that are there, in order of name. One whose name had to be cut is passed over.
+    pub fn published_receipts(&self) -> impl Iterator<Item = PublishedReceipt> {
+        let files = walkdir::WalkDir::new(&self.root).sort_by_file_name().into_iter().flatten();
+        files.filter_map(|file| {
+            let name = file.file_name().to_str()?.strip_suffix(RECEIPT_SUFFIX)?;
+            let relative = file.path().strip_prefix(&self.root).ok()?.with_file_name(name);
+            let pipeline = read_receipt(file.path())?["pipeline"].as_str()?.to_owned();
+            self.root.join(&relative).is_file().then_some(PublishedReceipt { relative, pipeline })
+        })
     }
 
     /// Whether a file of this many bytes can be written here now. Leaves nothing.
@@ -104,6 +111,19 @@ impl LocalStore {
         remove_if_there(&self.root.join(relative)).map_err(|error| store_failed(&error))?;
         remove_if_there(&self.root.join(with_suffix(relative, RECEIPT_SUFFIX))).map_err(|error| store_failed(&error))
     }
+}
+
+/// What the receipt of a published photo says of how it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedReceipt {
+    /// Of the photo, below the output folder.
+    pub relative: PathBuf,
+    /// Names models, thresholds, policy and version.
+    pub pipeline: String,
+}
+
+fn read_receipt(path: &Path) -> Option<serde_json::Value> {
+    fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok())
 }
 
 /// The error's own text holds no path. Permissions are the operator's to set: until then photos had better wait.

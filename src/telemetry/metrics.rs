@@ -78,6 +78,8 @@ pub struct Metrics {
     batch_queue_seconds: Histogram,
     busy_ratio: Gauge,
     detections: IntCounterVec,
+    shadow_checked: IntCounter,
+    shadow_misses: IntCounterVec,
     redacted_area: Histogram,
     errors: IntCounterVec,
     retries: IntCounterVec,
@@ -178,7 +180,20 @@ impl Metrics {
             ),
             busy_ratio: define
                 .gauge("obscura_busy_ratio", "Share of the cores that computed since the last scrape, 0 to 1."),
-            detections: define.counters("obscura_detections_total", "Faces and plates found.", &["class"]),
+            shadow_checked: define.counter(
+                "obscura_shadow_checked_total",
+                "Photos that a second model looked at, to see what is missed.",
+            ),
+            shadow_misses: define.counters(
+                "obscura_shadow_misses_total",
+                "Objects in those photos that only the second model found.",
+                &["class"],
+            ),
+            detections: define.counters(
+                "obscura_detections_total",
+                "Faces, plates and lines of text found.",
+                &["class"],
+            ),
             redacted_area: define.histogram(
                 "obscura_redacted_area_ratio",
                 "Share of a photo's area that was redacted.",
@@ -246,8 +261,9 @@ impl Metrics {
         for code in ErrorCode::ALL {
             self.dead_letters.with_label_values(&[code.as_str()]);
         }
-        for class in Class::REQUIRED {
+        for class in Class::ALL {
             self.detections.with_label_values(&[&class.to_string()]);
+            self.shadow_misses.with_label_values(&[&class.to_string()]);
         }
         for model in models {
             self.batch_size.with_label_values(&[model]);
@@ -301,6 +317,14 @@ impl Metrics {
 
     pub fn found(&self, class: Class, count: usize) {
         self.detections.with_label_values(&[&class.to_string()]).inc_by(count as u64);
+    }
+
+    /// A second model looked at a photo, and found these that the first ones had not.
+    pub fn shadow_checked(&self, missed: impl Iterator<Item = Class>) {
+        self.shadow_checked.inc();
+        for class in missed {
+            self.shadow_misses.with_label_values(&[&class.to_string()]).inc();
+        }
     }
 
     pub fn published(&self, megapixels: f64, redacted_area_ratio: f64) {

@@ -21,6 +21,7 @@ fn help_is_as_documented() {
         ("help_eval", vec!["eval", "--help"]),
         ("help_health", vec!["health", "-h"]),
         ("help_models", vec!["models", "--help"]),
+        ("help_reprocess", vec!["reprocess", "-h"]),
     ] {
         let (code, stdout, _) = run(&args);
         assert_eq!(code, 0);
@@ -142,14 +143,14 @@ fn models_are_listed_and_verified() {
     let (code, stdout, _) = run(&["models", "list"]);
     assert!(code == 0 && stdout.contains("centerface") && stdout.contains("plate_yunet_v1"), "{stdout}");
     let (code, stdout, _) = run(&["models", "verify"]);
-    assert_eq!((code, stdout.matches("ok  ").count()), (0, 2), "{stdout}");
+    assert_eq!((code, stdout.matches("ok  ").count()), (0, 3), "{stdout}");
 }
 
 #[test]
 fn a_changed_model_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    for name in ["manifest.toml", "centerface.onnx", "plate_yunet_v1.onnx"] {
+    for name in ["manifest.toml", "centerface.onnx", "centerface_int8.onnx", "plate_yunet_v1.onnx"] {
         fs::copy(models.join(name), dir.path().join(name)).unwrap();
     }
     let plate = dir.path().join("plate_yunet_v1.onnx");

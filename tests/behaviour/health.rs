@@ -11,7 +11,7 @@ fn shipped_models_find_the_known_objects() {
     let runtime = Runtime::load(&root.join(".setup/onnxruntime/libonnxruntime.so")).unwrap();
     let manifest = Manifest::load(&root.join("models")).unwrap();
     for class in Class::REQUIRED {
-        let model = manifest.read_verified(manifest.model_for(class).unwrap()).unwrap();
+        let model = manifest.read_verified(manifest.model_for(class, None).unwrap()).unwrap();
         let mut detector = runtime.detector(&model, &[ExecutionProvider::Cpu], 1).unwrap();
         check_health(&mut detector).unwrap();
 

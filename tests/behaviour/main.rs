@@ -13,5 +13,8 @@ mod health;
 mod metadata;
 mod redaction;
 mod reference;
+mod reprocess;
+mod shadow;
 mod splice;
+mod user_models;
 mod worker;

@@ -39,7 +39,7 @@ pub fn route(name: &str, matches: RouteMatch) -> RouteConfig {
         prefix: "redacted".into(),
         originals: Originals::Keep,
         retention: Retention::default(),
-        redaction: RedactionPolicy { face: class, plate: class },
+        redaction: RedactionPolicy { face: class, plate: class, text: class },
         wanted: Wanted::default(),
     }
 }

@@ -79,7 +79,7 @@ fn check(fixture_name: &str, object: Rect, needs: &ViewNeeds) {
 /// What the shipped model of a class needs to see, so that the seams are those of the real plan.
 fn needs_of(class: Class, min_object_px: f32) -> ViewNeeds {
     let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    Manifest::load(&models).unwrap().model_for(class).unwrap().view_needs(min_object_px)
+    Manifest::load(&models).unwrap().model_for(class, None).unwrap().view_needs(min_object_px)
 }
 
 #[test]

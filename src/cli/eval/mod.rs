@@ -128,7 +128,7 @@ pub fn run(args: EvalArgs) -> Result<ExitCode, Stop> {
         set.keep(limit);
     }
     let started = Instant::now();
-    let looked_for = if is_restricted { set.classes.clone() } else { Class::REQUIRED.to_vec() };
+    let looked_for = if is_restricted { set.classes.clone() } else { config.wanted.classes.clone() };
     let evaluator = Evaluator::start(&config, &looked_for)?;
     let mut tally = Tally::new(&set.classes, evaluator.policy(), args.html.is_some());
     let canvas = args.canvas.map(|CanvasSize::TwelveMegapixels| (CANVAS, args.per_canvas));

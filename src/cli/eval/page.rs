@@ -106,7 +106,7 @@ impl Page<'_> {
 }
 
 impl Page<'_> {
-    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+    #[expect(clippy::ref_option, reason = "templates pass references")]
     fn shown(measured: &Option<Measured>, digits: usize) -> String {
         with_interval(*measured, digits)
     }

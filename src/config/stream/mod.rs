@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::table::TableReader;
 pub use self::{
     audit::AuditConfig,
     encryption::{Encryption, EncryptionKind},
@@ -24,7 +25,7 @@ pub use self::{
 };
 use self::{route::resolve_routes, store::resolve_stores};
 use super::{Field, RawConfig, check::Checker};
-use crate::redact::RedactionPolicy;
+use crate::{detect::Wanted, redact::RedactionPolicy};
 
 /// Checked values of `region`, `kafka`, `url_sources`, `stores` and `routes`.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +62,7 @@ impl StreamConfig {
         raw: &RawConfig,
         defaults: &RawConfig,
         base: &RedactionPolicy,
+        wanted: &Wanted,
         check: &mut Checker,
     ) -> Option<Self> {
         let patience = check.ranged(
@@ -74,7 +76,7 @@ impl StreamConfig {
         let store_tables = check.value("stores", raw.stores.clone(), Field::Missing);
         let route_tables = check.value("routes", raw.routes.clone(), Field::Missing);
         let stores = resolve_stores(&store_tables, check);
-        let routes = resolve_routes(&route_tables, &stores, base, check);
+        let routes = resolve_routes(&route_tables, &stores, base, wanted, check);
         let forward_topics = check.value("region.forward", raw.region.forward.clone(), Field::Missing);
         let kafka = KafkaConfig::resolve(&raw.kafka, &defaults.kafka, check)?;
         let region = required(check, "region.name", &raw.region.name, "name the one region whose photos it may touch");

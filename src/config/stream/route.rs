@@ -3,7 +3,7 @@
 use super::{StoreConfig, table::TableReader};
 use crate::{
     config::{Field, check::Checker, raw::RawRoute},
-    detect::{Class, Wanted},
+    detect::{Areas, Wanted},
     event::is_safe_name,
     redact::{ClassPolicy, RedactionPolicy},
 };
@@ -74,12 +74,13 @@ pub(super) fn resolve_routes(
     tables: &[toml::Table],
     stores: &[StoreConfig],
     base: &RedactionPolicy,
+    base_wanted: &Wanted,
     check: &mut Checker,
 ) -> Vec<RouteConfig> {
     let mut routes: Vec<RouteConfig> = Vec::new();
     for (index, table) in tables.iter().enumerate() {
         let (raw, mut reader) = TableReader::open::<RawRoute>("routes", index, table, check);
-        let route = resolve_route(index, &raw, stores, base, &mut reader);
+        let route = resolve_route(index, &raw, stores, (base, base_wanted), &mut reader);
         if routes.iter().any(|other| other.name == route.name) {
             reader.problem("name", &format!("found `{}` twice", route.name), "every route has a name of its own");
         }
@@ -92,7 +93,7 @@ fn resolve_route(
     index: usize,
     raw: &RawRoute,
     stores: &[StoreConfig],
-    base: &RedactionPolicy,
+    (base, base_wanted): (&RedactionPolicy, &Wanted),
     reader: &mut TableReader,
 ) -> RouteConfig {
     let known = |name: &str| stores.iter().find(|store| store.name == name);
@@ -162,7 +163,7 @@ fn resolve_route(
         originals,
         retention,
         redaction: redaction(raw, base, reader),
-        wanted: wanted(raw, reader),
+        wanted: wanted(raw, base_wanted, reader),
     }
 }
 
@@ -200,11 +201,16 @@ fn redaction(raw: &RawRoute, base: &RedactionPolicy, reader: &mut TableReader) -
             enlarge_x: reader.ranged("plate_enlarge_x", &raw.plate_enlarge_x, base.plate.enlarge_x, 0.0, 4.0),
             enlarge_y: reader.ranged("plate_enlarge_y", &raw.plate_enlarge_y, base.plate.enlarge_y, 0.0, 4.0),
         },
+        text: base.text,
     }
 }
 
-fn wanted(raw: &RawRoute, reader: &mut TableReader) -> Wanted {
-    let classes = reader.optional("classes", &raw.classes).unwrap_or_else(|| Class::REQUIRED.to_vec());
+fn wanted(raw: &RawRoute, base: &Wanted, reader: &mut TableReader) -> Wanted {
+    let classes = reader.optional("classes", &raw.classes).unwrap_or_else(|| base.classes.clone());
+    if let Some(class) = classes.iter().find(|class| !base.classes.contains(class)) {
+        let hint = "name a model that finds it in `user_models`";
+        reader.problem("classes", &format!("no model finds the class `{class}`"), hint);
+    }
     if classes.is_empty() {
         reader.problem("classes", "expected at least one, found none", "use [\"face\", \"plate\"]");
     }
@@ -212,5 +218,10 @@ fn wanted(raw: &RawRoute, reader: &mut TableReader) -> Wanted {
         classes,
         face_min_score: reader.optional_score("face_min_score", &raw.face_min_score),
         plate_min_score: reader.optional_score("plate_min_score", &raw.plate_min_score),
+        text_min_score: reader.optional_score("text_min_score", &raw.text_min_score),
+        areas: Areas {
+            ignore: reader.polygons("ignore_areas", &raw.ignore_areas).unwrap_or_else(|| base.areas.ignore.clone()),
+            allow: reader.polygons("allow_areas", &raw.allow_areas).unwrap_or_else(|| base.areas.allow.clone()),
+        },
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn load(dir: &Path, labels: Option<&Path>) -> Result<Labels, FatalErr
             }
         })
         .collect();
-    let classes = Class::REQUIRED.into_iter().filter(|class| known.values().any(|found| found == class)).collect();
+    let classes = Class::ALL.into_iter().filter(|class| known.values().any(|found| found == class)).collect();
     if let Some(image) = truths.keys().next() {
         return Err(not_understood(&path, &format!("a box belongs to image {image}, which is not listed")));
     }

@@ -46,7 +46,7 @@ pub(super) fn load(dir: &Path, labels: Option<&Path>) -> Result<Labels, FatalErr
         photos.push(LabelledPhoto { path: root.join(&name), name, truths });
     }
     let labelled = |class: &Class| photos.iter().any(|photo| photo.truths.iter().any(|truth| truth.class == *class));
-    let classes = Class::REQUIRED.into_iter().filter(labelled).collect();
+    let classes = Class::ALL.into_iter().filter(labelled).collect();
     Ok(Labels { classes, photos })
 }
 

@@ -29,7 +29,7 @@ pub(super) fn load(dir: &Path, labels: Option<&Path>, class_names: &[String]) ->
         };
         photos.push(LabelledPhoto { path, name, truths });
     }
-    let classes = Class::REQUIRED.into_iter().filter(|class| known.contains(&Some(*class))).collect();
+    let classes = Class::ALL.into_iter().filter(|class| known.contains(&Some(*class))).collect();
     Ok(Labels { classes, photos })
 }
 

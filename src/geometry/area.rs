@@ -1,9 +1,10 @@
 //! Areas of unions of boxes.
 
-use crate::geometry::BoxF;
+use super::BoxF;
 
 /// Area of the union of `boxes` inside `within`: the plane is cut at every vertical side, and each strip is swept.
-pub(super) fn union_area(boxes: &[BoxF], within: BoxF) -> f64 {
+#[must_use]
+pub fn union_area(boxes: &[BoxF], within: BoxF) -> f64 {
     let clipped: Vec<BoxF> = boxes
         .iter()
         .map(|b| BoxF {
@@ -32,7 +33,8 @@ pub(super) fn union_area(boxes: &[BoxF], within: BoxF) -> f64 {
 }
 
 /// Share of `target` that lies under the union of `cover`, 0 to 1.
-pub(super) fn covered_share(target: BoxF, cover: &[BoxF]) -> f64 {
+#[must_use]
+pub fn covered_share(target: BoxF, cover: &[BoxF]) -> f64 {
     let touching: Vec<BoxF> = cover.iter().copied().filter(|b| b.intersection_area(target) > 0.0).collect();
     union_area(&touching, target) / f64::from(target.area()).max(f64::MIN_POSITIVE)
 }

@@ -1,6 +1,10 @@
 //! Pixel geometry: sizes, integer rectangles and fractional boxes, all with the origin at the top left.
 
+mod area;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::area::{covered_share, union_area};
 
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
