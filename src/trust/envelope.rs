@@ -292,17 +292,13 @@ pub fn read_project_keys<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<ProjectKey>,
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::hex, *};
 
     fn project_key(bytes: impl IntoIterator<Item = u8>) -> ProjectKey {
         let file = tempfile::NamedTempFile::new().unwrap();
         let bytes: Vec<u8> = bytes.into_iter().collect();
         fs::write(file.path(), BASE64_STANDARD.encode(bytes) + "\n").unwrap();
         ProjectKey::read(file.path()).unwrap().unwrap()
-    }
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The vector of docs/envelope.md, which was made with another library.

@@ -163,7 +163,7 @@ fn named(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::hex, *};
 
     /// RFC 8032, section 7.1, test 2, as OpenSSL writes it.
     const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7\n-----END PRIVATE KEY-----\n";
@@ -181,7 +181,7 @@ mod tests {
         let (private, public) = (file(PRIVATE), file(PUBLIC));
         let key = SigningKey::read(private.path()).unwrap();
         let signature = key.sign(&[0x72]);
-        assert_eq!(signature.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), SIGNATURE_OF_R);
+        assert_eq!(hex(&signature), SIGNATURE_OF_R);
         let keys = PublicKeys::read(&[public.path()]).unwrap();
         assert_eq!(keys.ids().collect::<Vec<_>>(), [key.id()]);
         assert_eq!(keys.verifies(key.id(), &[0x72], &signature), Some(true));

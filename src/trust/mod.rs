@@ -23,3 +23,12 @@ pub use self::{
     receipt::{CheckedReceipt, ReceiptProblem, ReceiptWriter, check_receipt},
     signed::{SignatureProblem, sign, verify},
 };
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

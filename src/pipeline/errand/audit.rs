@@ -1,5 +1,6 @@
 //! What a worker records of each photo. A record is on disk before the step that follows.
 
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -71,25 +72,32 @@ impl Audit {
 
 impl EventErrand {
     /// Record something of this photo. Nothing goes on before that is done.
-    pub(super) async fn audit(&self, shop: &Workshop, action: Action, more: Value) -> PhotoResult<()> {
-        let Some(audit) = &self.places.audit else { return Ok(()) };
-        let event = self.event()?;
-        let mut facts = json!({ "record": RecordPlace::new(&event.message, event.record).dead_letter_id() });
-        let owner = match &event.routed {
-            Routed::Redact(request) => Some(&request.owner),
-            Routed::Refuse { owner, .. } => owner.as_ref(),
-            Routed::Ignore(_) | Routed::Forward { .. } => None,
-        };
-        if let Some(owner) = owner {
-            facts["scope"] = scope(owner).into();
-        }
-        if let Ok(pinned) = self.pinned() {
-            facts["photo"] = pinned.output.hash().into();
-        }
-        if let (Some(facts), Value::Object(more)) = (facts.as_object_mut(), more) {
-            facts.extend(more);
-        }
-        let recording = || audit.log.record(action, facts.clone());
-        shop.attempts_without_limit(Stage::Publish, None, recording).await
+    pub(super) fn audit<'a>(
+        &'a self,
+        shop: &'a Workshop,
+        action: Action,
+        more: Value,
+    ) -> BoxFuture<'a, PhotoResult<()>> {
+        Box::pin(async move {
+            let Some(audit) = &self.places.audit else { return Ok(()) };
+            let event = self.event()?;
+            let mut facts = json!({ "record": RecordPlace::new(&event.message, event.record).dead_letter_id() });
+            let owner = match &event.routed {
+                Routed::Redact(request) => Some(&request.owner),
+                Routed::Refuse { owner, .. } => owner.as_ref(),
+                Routed::Ignore(_) | Routed::Forward { .. } => None,
+            };
+            if let Some(owner) = owner {
+                facts["scope"] = scope(owner).into();
+            }
+            if let Ok(pinned) = self.pinned() {
+                facts["photo"] = pinned.output.hash().into();
+            }
+            if let (Some(facts), Value::Object(more)) = (facts.as_object_mut(), more) {
+                facts.extend(more);
+            }
+            let recording = || audit.log.record(action, facts.clone());
+            shop.attempts_without_limit(Stage::Publish, None, recording).await
+        })
     }
 }

@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::{Begin, Fetched, Workshop, stream::StreamPlaces};
@@ -61,11 +62,13 @@ impl EventErrand {
     }
 
     /// Who sent the photo, as pseudonyms.
-    pub(super) async fn subject(&self, shop: &Workshop) -> PhotoResult<Subject> {
-        let request = self.request()?;
-        let (uploader, device) = (request.uploader.as_deref(), request.device.as_deref());
-        let naming = || async { self.places.pseudonyms.subject(&request.owner.tenant, uploader, device) };
-        shop.attempts(Stage::Publish, None, naming).await
+    pub(super) fn subject<'a>(&'a self, shop: &'a Workshop) -> BoxFuture<'a, PhotoResult<Subject>> {
+        Box::pin(async move {
+            let request = self.request()?;
+            let (uploader, device) = (request.uploader.as_deref(), request.device.as_deref());
+            let naming = || async { self.places.pseudonyms.subject(&request.owner.tenant, uploader, device) };
+            shop.attempts(Stage::Publish, None, naming).await
+        })
     }
 
     /// Find out what there is to do.
@@ -99,9 +102,11 @@ impl EventErrand {
     }
 
     /// Nothing is published any more of a project that was wiped.
-    pub(super) async fn check_not_wiped(&self, shop: &Workshop) -> PhotoResult<()> {
-        let (_, breaker) = self.places.store(&self.places.region_store)?;
-        shop.attempts(Stage::Publish, Some((breaker, 0)), || self.check_not_wiped_now()).await
+    pub(super) fn check_not_wiped<'a>(&'a self, shop: &'a Workshop) -> BoxFuture<'a, PhotoResult<()>> {
+        Box::pin(async move {
+            let (_, breaker) = self.places.store(&self.places.region_store)?;
+            shop.attempts(Stage::Publish, Some((breaker, 0)), || self.check_not_wiped_now()).await
+        })
     }
 
     /// Before each attempt to write: however long an outage lasts, nothing is written after a wipe.
@@ -163,7 +168,7 @@ impl EventErrand {
         }
         self.pinned = Some(Pinned { source, output, output_key });
         if let Some(found) = &found {
-            self.finish(shop, Action::AlreadyPublished, &found.output_sha256, None).await?;
+            Box::pin(self.finish(shop, Action::AlreadyPublished, &found.output_sha256, None)).await?;
         }
         Ok(found.is_some())
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::{
@@ -67,22 +68,31 @@ impl EventErrand {
         match put {
             // Somebody was faster.
             Put::AlreadyThere(there) if there.output_sha256 != *output_sha256 => {
-                self.finish(shop, Action::AlreadyPublished, &there.output_sha256, None).await
+                Box::pin(self.finish(shop, Action::AlreadyPublished, &there.output_sha256, None)).await
             }
-            Put::Created => self.finish(shop, Action::Published, output_sha256, receipt_json).await,
-            Put::AlreadyThere(_) => self.finish(shop, Action::AlreadyPublished, output_sha256, receipt_json).await,
+            Put::Created => Box::pin(self.finish(shop, Action::Published, output_sha256, receipt_json)).await,
+            Put::AlreadyThere(_) => {
+                Box::pin(self.finish(shop, Action::AlreadyPublished, output_sha256, receipt_json)).await
+            }
         }
     }
 
     /// The key by which an object is sealed; none where the store needs no sealed objects.
-    async fn object_key(&self, shop: &Workshop, store: &str, key: &str) -> PhotoResult<Option<ObjectKey>> {
-        let (target, breaker) = self.places.store(store)?;
-        if !target.seals() {
-            return Ok(None);
-        }
-        let owner = &self.request()?.owner;
-        let asking = || async { target.object_key(key, &self.places.project_keys.of(owner)?).await };
-        shop.attempts(Stage::Publish, Some((breaker, 0)), asking).await.map(Some)
+    fn object_key<'a>(
+        &'a self,
+        shop: &'a Workshop,
+        store: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, PhotoResult<Option<ObjectKey>>> {
+        Box::pin(async move {
+            let (target, breaker) = self.places.store(store)?;
+            if !target.seals() {
+                return Ok(None);
+            }
+            let owner = &self.request()?.owner;
+            let asking = || async { target.object_key(key, &self.places.project_keys.of(owner)?).await };
+            shop.attempts(Stage::Publish, Some((breaker, 0)), asking).await.map(Some)
+        })
     }
 
     /// What comes after the photo is published. The receipt, as JSON, is read where it is not at hand.

@@ -77,7 +77,7 @@ impl RegionStore {
             return Ok(None);
         }
         let path = self.key(&version.key).map_err(|error| error.at(Stage::Publish))?;
-        let options = GetOptions { version: self.named(version), ..GetOptions::default() };
+        let options = GetOptions { version: version.version.clone(), ..GetOptions::default() };
         let found = match self.0.store.get_opts(&path, options).await.map_err(|error| Trouble::of(&error)) {
             Ok(found) => found,
             Err(Trouble::Missing) => return Ok(None),
@@ -92,16 +92,12 @@ impl RegionStore {
     /// `store_failed`.
     pub async fn subject_of(&self, version: &StoredVersion) -> PhotoResult<Option<Subject>> {
         let path = self.key(&version.key).map_err(|error| error.at(Stage::Publish))?;
-        let options = GetOptions { head: true, version: self.named(version), ..GetOptions::default() };
+        let options = GetOptions { head: true, version: version.version.clone(), ..GetOptions::default() };
         match self.0.store.get_opts(&path, options).await.map_err(|error| Trouble::of(&error)) {
             Ok(found) => Ok(ObjectFacts::of_attributes(&found.attributes).map(|facts| facts.subject)),
             Err(Trouble::Missing) => Ok(None),
             Err(trouble) => Err(trouble.writing()),
         }
-    }
-
-    fn named(&self, version: &StoredVersion) -> Option<String> {
-        version.version.clone().filter(|name| name != "null")
     }
 
     async fn contents(&self, prefix: &Path) -> Result<Contents, Trouble> {
@@ -367,4 +363,38 @@ async fn azure_versions(wire: &Wire, prefix: &str) -> Result<Vec<StoredVersion>,
         }
     }
     Err(unclear())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Amazon lists versions and delete markers in the order of their keys, mixed.
+    #[test]
+    fn versions_and_delete_markers_may_be_mixed() {
+        let page = r#"<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix>p/</Prefix>
+            <IsTruncated>true</IsTruncated><NextKeyMarker>c</NextKeyMarker><NextVersionIdMarker>3</NextVersionIdMarker>
+            <Version><Key>a</Key><VersionId>1</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-02T03:04:05.000Z</LastModified><Size>7</Size></Version>
+            <DeleteMarker><Key>b</Key><VersionId>2</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-02T03:04:05.000Z</LastModified></DeleteMarker>
+            <Version><Key>b</Key><VersionId>null</VersionId><IsLatest>false</IsLatest><Size>9</Size></Version>
+            <DeleteMarker><Key>c</Key><VersionId>3</VersionId><IsLatest>true</IsLatest></DeleteMarker></ListVersionsResult>"#;
+        let page: S3Page = quick_xml::de::from_str(page).unwrap();
+        let sizes: Vec<u64> = page.version.iter().map(|version| version.size).collect();
+        assert_eq!((sizes, page.delete_marker.len(), page.is_truncated), (vec![7, 9], 2, true));
+        assert!(page.version[0].is_latest && page.version[0].last_modified.is_some());
+        assert_eq!(page.next_key_marker.as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn azure_tells_versions_and_the_next_page() {
+        let page = r#"<?xml version="1.0"?><EnumerationResults><Prefix>p/</Prefix><Blobs>
+            <Blob><Name>p/a</Name><VersionId>2026-01-02T03:04:05.0000000Z</VersionId><IsCurrentVersion>true</IsCurrentVersion>
+            <Properties><Last-Modified>Fri, 02 Jan 2026 03:04:05 GMT</Last-Modified><Content-Length>7</Content-Length><Etag>0x1</Etag></Properties></Blob>
+            <Blob><Name>p/a</Name><VersionId>2026-01-01T03:04:05.0000000Z</VersionId><Properties><Content-Length>9</Content-Length></Properties></Blob>
+            </Blobs><NextMarker>2!x</NextMarker></EnumerationResults>"#;
+        let page: AzurePage = quick_xml::de::from_str(page).unwrap();
+        let current: Vec<bool> = page.blobs.blob.iter().map(|blob| blob.is_current_version).collect();
+        assert_eq!((current, page.next_marker.as_deref()), (vec![true, false], Some("2!x")));
+        assert_eq!(page.blobs.blob[0].properties.length, 7);
+    }
 }

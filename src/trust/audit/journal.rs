@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    super::SigningKey,
+    super::{SigningKey, hex},
     chain::{Chain, Sealed},
     record::{Action, Head},
 };
@@ -55,12 +55,11 @@ impl AuditJournal {
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         let before = read_if_there(&dir.join(PLACE))?;
         let is_new = before.is_none();
-        let place: Place = match before {
-            Some(json) => serde_json::from_slice(&json).map_err(|_| damaged())?,
-            None => {
-                let Head { sequence, hash } = Head::first();
-                Place { worker: new_worker()?, segment: 0, sequence, head: hash, config: config.to_owned() }
-            }
+        let place: Place = if let Some(json) = before {
+            serde_json::from_slice(&json).map_err(|_| damaged())?
+        } else {
+            let Head { sequence, hash } = Head::first();
+            Place { worker: new_worker()?, segment: 0, sequence, head: hash, config: config.to_owned() }
         };
         let mut chain = Chain::new(place.worker, interval_s);
         chain.segment = place.segment;
@@ -244,7 +243,7 @@ fn damaged() -> io::Error {
 pub(super) fn new_worker() -> io::Result<String> {
     let mut id = [0u8; 16];
     aws_lc_rs::rand::fill(&mut id).map_err(|_| io::Error::other("the system gives no random numbers"))?;
-    Ok(id.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&id))
 }
 
 trait UpToNewline {

@@ -67,8 +67,8 @@ impl Destination {
     async fn keep(&self, worker: &str, sealed: &Sealed) -> PhotoResult<()> {
         put_segment(&self.store, worker, sealed.segment, sealed.bytes.clone()).await?;
         if let Some((producer, topic)) = &self.topic {
-            let lines = sealed.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-            let checkpoint = lines.last().unwrap_or_default();
+            let mut lines = sealed.bytes.rsplit(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+            let checkpoint = lines.next().unwrap_or_default();
             producer
                 .send(topic, Some(worker.as_bytes()), &[], checkpoint)
                 .await

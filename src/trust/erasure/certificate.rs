@@ -51,7 +51,7 @@ impl Counts {
                 &mut counts.dead_letters
             } else if key.contains("/originals/") {
                 &mut counts.originals
-            } else if key.ends_with(".json") {
+            } else if key.rsplit_once('.').is_some_and(|(_, end)| end == "json") {
                 &mut counts.other
             } else {
                 &mut counts.photos

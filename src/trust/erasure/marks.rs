@@ -97,17 +97,16 @@ impl Tombstones {
     pub async fn check(&self, store: &RegionStore, owner: &Owner) -> PhotoResult<()> {
         let fresh = |(asked, is_wiped): &(Instant, bool)| (asked.elapsed() < self.recheck).then_some(*is_wiped);
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(owner).and_then(fresh);
-        let is_wiped = match known {
-            Some(is_wiped) => is_wiped,
-            None => {
-                // As old as the question, not as the answer.
-                let asked = Instant::now();
-                let is_wiped = Mark::Wiped.is_on(store, &owner.tenant, Some(&owner.project)).await?;
-                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-                known.retain(|_, (asked, _)| asked.elapsed() < self.recheck);
-                known.insert(owner.clone(), (asked, is_wiped));
-                is_wiped
-            }
+        let is_wiped = if let Some(is_wiped) = known {
+            is_wiped
+        } else {
+            // As old as the question, not as the answer.
+            let asked = Instant::now();
+            let is_wiped = Mark::Wiped.is_on(store, &owner.tenant, Some(&owner.project)).await?;
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|_, (asked, _)| asked.elapsed() < self.recheck);
+            known.insert(owner.clone(), (asked, is_wiped));
+            is_wiped
         };
         if !is_wiped {
             return Ok(());
