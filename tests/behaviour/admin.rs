@@ -70,7 +70,7 @@ fn tells_health_readiness_and_metrics() {
         assert!((value(&page, series) - expected).abs() < 1e-9, "{series}: {}", value(&page, series));
     }
     assert!(value(&page, "obscura_detections_total{class=\"face\"}") >= 1.0);
-    assert!(value(&page, "obscura_inference_duration_seconds_count{model=\"centerface_int8\"}") >= 2.0);
+    assert!(value(&page, "obscura_inference_duration_seconds_count{model=\"centerface\"}") >= 2.0);
     assert!(value(&page, "obscura_bytes_total{direction=\"out\"}") > 1000.0);
     worker.stop();
 }

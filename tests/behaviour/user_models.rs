@@ -44,7 +44,7 @@ fn a_user_s_model_stands_in_for_the_shipped_one_or_beside_it() {
     let (code, stderr, receipt) = redact(&user_model("plate_yunet_v1.onnx", &format!("{family}\nreplaces = true")));
     assert_eq!(code, 0, "{stderr}");
     let receipt = receipt.unwrap();
-    assert_eq!(names(&receipt), ["centerface_int8", "mine"]);
+    assert_eq!(names(&receipt), ["centerface", "mine"]);
     assert_eq!(
         (count(&receipt, "plate"), count(&receipt, "face")),
         (count(&shipped, "plate"), count(&shipped, "face"))
@@ -52,7 +52,7 @@ fn a_user_s_model_stands_in_for_the_shipped_one_or_beside_it() {
     assert_ne!(receipt["pipeline"], shipped["pipeline"]);
     let (_, _, both) = redact(&user_model("plate_yunet_v1.onnx", family));
     let both = both.unwrap();
-    assert_eq!(names(&both), ["centerface_int8", "plate_yunet_v1", "mine"]);
+    assert_eq!(names(&both), ["centerface", "plate_yunet_v1", "mine"]);
     assert_eq!(count(&both, "plate"), count(&shipped, "plate"), "what both find is one");
 }
 
@@ -73,6 +73,15 @@ fn a_model_that_is_another_or_sees_nothing_stops_everything() {
         let (code, stderr, receipt) = redact(config);
         assert!(code == 2 && stderr.contains(expected) && receipt.is_none(), "{stderr}");
     }
+}
+
+#[test]
+fn an_optional_model_of_the_manifest_is_used_where_it_is_named() {
+    let (code, stderr, receipt) = redact("[models]\nface = \"centerface_int8\"\n");
+    assert_eq!(code, 0, "{stderr}");
+    let receipt = receipt.unwrap();
+    assert_eq!(names(&receipt), ["centerface_int8", "plate_yunet_v1"]);
+    assert!(count(&receipt, "face") >= 1);
 }
 
 #[test]
