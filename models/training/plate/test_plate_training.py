@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 
+import checkpoint
 from damage import damage
 from data_list import split_held_out
 from detector import MIN_SCORE, decode, suppress
@@ -237,6 +238,18 @@ class FilesTest(unittest.TestCase):
         with torch.no_grad():
             for wanted, found in zip(net.eval()(images), further.eval()(images), strict=True):
                 torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
+
+    def test_a_run_goes_on_with_its_own_settings_only(self) -> None:
+        settings = {"steps": 100, "seed": 0, "recipe": {"crop_size": 320}}
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            checkpoint.save(folder, {"settings": settings, "step": 40})
+            self.assertEqual(checkpoint.load(folder, settings)["step"], 40)
+            with self.assertRaisesRegex(ValueError, "`steps` was 100, is 60"):
+                checkpoint.load(folder, settings | {"steps": 60})
+            self.assertEqual(checkpoint.load(folder, settings | {"steps": 60}, ("steps",))["step"], 40)
+            with self.assertRaisesRegex(ValueError, "crop_size"):
+                checkpoint.load(folder, settings | {"recipe": {"crop_size": 384}}, ("steps",))
 
     def test_another_network_is_no_start(self) -> None:
         with tempfile.TemporaryDirectory() as name:

@@ -55,9 +55,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoint-every", type=int, default=100, help="steps")
     parser.add_argument("--validate-every", type=int, default=620, help="steps")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument(
+        "--new-end", action="store_true", help="with --resume: end at other --steps, with the learning rate down there"
+    )
     arguments = parser.parse_args()
     if arguments.mistakes > 0 and arguments.start != "detector":
         parser.error("`--mistakes` needs a detector that makes them: `--start detector`")
+    if arguments.new_end and not arguments.resume:
+        parser.error("`--new-end` goes with `--resume`")
     return arguments
 
 
@@ -116,6 +121,7 @@ def main() -> None:
         checkpoint_every=arguments.checkpoint_every,
         validate_every=arguments.validate_every,
         resume=arguments.resume,
+        new_end=arguments.new_end,
     )
     with tempfile.TemporaryDirectory() as folder:
         rendezvous = pathlib.Path(folder) / "rendezvous"

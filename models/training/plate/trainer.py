@@ -63,6 +63,7 @@ class Job:
     checkpoint_every: int
     validate_every: int
     resume: bool
+    new_end: bool  # the run that is resumed had another number of steps
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
@@ -152,7 +153,10 @@ class Trainer:
 
     def _resume(self, rank: int) -> float:
         """Take over the checkpoint; returns the seconds the run had taken."""
-        saved = checkpoint.load(self.job.out, dataclasses.asdict(self.settings))
+        may_differ = ("steps",) if self.job.new_end else ()
+        saved = checkpoint.load(self.job.out, dataclasses.asdict(self.settings), may_differ)
+        if saved["step"] > self.settings.steps:
+            raise ValueError(f"the run is at step {saved['step']} already, expected an end after it")
         checkpoint.restore_process_state(saved["processes"][rank], self.net, self.rng)
         self.optimiser.load_state_dict(saved["optimiser"])
         self.step = saved["step"]
@@ -162,7 +166,7 @@ class Trainer:
     def run(self) -> None:
         """Train to the last step, then write `final.pt` and `plate.onnx`."""
         if self.job.resume:
-            self._log("resumed")
+            self._log(f"resumed, to end at step {self.settings.steps}")
         while self.step < self.settings.steps:
             self._train_step()
             if self.is_first:
