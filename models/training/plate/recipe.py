@@ -12,3 +12,4 @@ class Recipe:
     negative_share: float = 0.12  # crops of photos without plates
     mistaken_share: float = 0.0  # crops round mistakes of an earlier detector; such a crop is no other
     peak_learning_rate: float = 2e-3
+    warm_up_steps: int = 150

@@ -20,6 +20,7 @@ from model import STRIDES, PlateNet
 from paste import paste
 from photo_pool import PhotoPool, PooledPhoto
 from photos import Photo, read_cache, read_dataset, write_cache
+from recipe import Recipe
 from rng import Rng
 from start_weights import calibrate_norms, load_detector
 from targets import BACKGROUND, IGNORED, PLATE, assign, cell_grid
@@ -263,9 +264,10 @@ class FilesTest(unittest.TestCase):
 
 class ScheduleTest(unittest.TestCase):
     def test_warm_up_and_end(self) -> None:
-        self.assertLess(learning_rate(0, 3386, 2e-3), 2e-5)
-        self.assertGreater(learning_rate(150, 3386, 2e-3), 0.98 * 2e-3)
-        self.assertAlmostEqual(learning_rate(3386, 3386, 2e-3), 0.02 * 2e-3)
+        recipe = Recipe(peak_learning_rate=2e-3, warm_up_steps=150)
+        self.assertLess(learning_rate(0, 3386, recipe), 2e-5)
+        self.assertGreater(learning_rate(150, 3386, recipe), 0.98 * 2e-3)
+        self.assertAlmostEqual(learning_rate(3386, 3386, recipe), 0.02 * 2e-3)
 
 
 if __name__ == "__main__":

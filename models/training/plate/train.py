@@ -75,6 +75,7 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         "--mistakes", type=float, default=first.mistaken_share, help="share of crops round what the detector mistook"
     )
     parser.add_argument("--learning-rate", type=float, default=first.peak_learning_rate, help="the highest")
+    parser.add_argument("--warm-up", type=int, default=first.warm_up_steps, help="steps")
 
 
 def check_output_folder(folder: pathlib.Path, resume: bool) -> None:
@@ -107,6 +108,7 @@ def main() -> None:
         negative_share=arguments.negatives,
         mistaken_share=arguments.mistakes,
         peak_learning_rate=arguments.learning_rate,
+        warm_up_steps=arguments.warm_up,
     )
     starts_from_detector = arguments.start == "detector"
     miner = Miner(arguments.start_weights) if starts_from_detector else None

@@ -30,7 +30,6 @@ from start_weights import calibrate_norms, load_detector, load_yunet
 from targets import assign, cell_grid
 
 FINAL_LEARNING_RATE_SHARE = 0.02
-WARM_UP_STEPS = 150
 WEIGHT_DECAY = 0.02
 MAX_GRADIENT_NORM = 10.0
 EMA_DECAY = 0.998
@@ -66,11 +65,11 @@ class Job:
     new_end: bool  # the run that is resumed had another number of steps
 
 
-def learning_rate(step: int, steps: int, peak: float) -> float:
+def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
     """Linear warm-up, then a cosine down to 2 % of the peak. `step` counts from 0."""
-    warm_up = min(1.0, (step + 1) / WARM_UP_STEPS)
+    warm_up = min(1.0, (step + 1) / recipe.warm_up_steps)
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-    return peak * warm_up * (FINAL_LEARNING_RATE_SHARE + (1 - FINAL_LEARNING_RATE_SHARE) * cosine)
+    return recipe.peak_learning_rate * warm_up * (FINAL_LEARNING_RATE_SHARE + (1 - FINAL_LEARNING_RATE_SHARE) * cosine)
 
 
 def make_batch(sampler: Sampler, count: int, size: int) -> Batch:
@@ -187,7 +186,7 @@ class Trainer:
 
     def _train_step(self) -> None:
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.settings.steps, self.recipe.peak_learning_rate)
+            group["lr"] = learning_rate(self.step, self.settings.steps, self.recipe)
         batch = self._make_batch(self.settings.batch)
         with torch.autocast("cpu", torch.bfloat16):
             maps = self.net.feature_maps(batch.images)
