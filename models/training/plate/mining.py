@@ -12,6 +12,8 @@ from photos import Photo
 
 LONG_SIDES = (480, 800, 1280)  # pixels; a photo is looked at at each
 MISTAKEN_FROM = 0.2  # scores
+# What is narrower, in pixels, looks like a distant plate to anybody; as a lesson it costs the recall of these.
+MISTAKEN_MIN_WIDTH = 20
 # Sets with plates that nobody labelled: from this score on a find is more likely such a plate than a mistake.
 UNSURE_FROM = {"plates_dashcam_train": 0.3, "plates_web_train": 0.75}
 # Distant plates of this set are unlabelled: what scores low there may be one too, and is no lesson.
@@ -35,7 +37,11 @@ def sort_finds(found: np.ndarray, photo: Photo) -> tuple[np.ndarray, np.ndarray]
     unlabelled = [box for box in found if not any(touches(box[:4], plate) for plate in photo.boxes)]
     boxes = np.array(unlabelled, np.float32).reshape(-1, 5)
     unsure = boxes[:, 4] >= UNSURE_FROM.get(photo.dataset, np.inf)
-    mistaken = ~unsure & (boxes[:, 4] >= MISTAKEN_FROM)
+    found_there = boxes[:, 4] >= MISTAKEN_FROM
+    narrow = boxes[:, 2] - boxes[:, 0] < MISTAKEN_MIN_WIDTH
+    if photo.dataset in UNSURE_FROM:
+        unsure |= found_there & narrow
+    mistaken = found_there & ~unsure & ~narrow
     if photo.dataset in NO_MISTAKES_FROM:
         mistaken[:] = False
     return boxes[unsure, :4], boxes[mistaken, :4]

@@ -128,6 +128,13 @@ class MiningTest(unittest.TestCase):
                 np.testing.assert_array_equal(found_unsure, unsure)
                 np.testing.assert_array_equal(found_mistaken, mistaken)
 
+    def test_what_is_narrow_is_no_lesson(self) -> None:
+        found = np.array([[60, 60, 75, 66, 0.3]], np.float32)
+        for dataset, unsure in (("plates_web_train", 1), ("no_plates", 0)):
+            photo = Photo(np.zeros((100, 100, 3), np.uint8), boxes(), dataset, "a")
+            with self.subTest(dataset):
+                self.assertEqual([len(each) for each in sort_finds(found, photo)], [unsure, 0])
+
     def test_a_view_of_a_mistake_shows_it(self) -> None:
         rng, mistaken = Rng(0), np.array([300.0, 200.0, 340.0, 220.0], np.float32)
         image = np.zeros((480, 640, 3), np.uint8)
