@@ -12,7 +12,7 @@ from photos import Photo
 
 LONG_SIDES = (480, 800, 1280)  # pixels; a photo is looked at at each
 MISTAKEN_FROM = 0.2  # scores
-# What is narrower, in pixels, looks like a distant plate to anybody; as a lesson it costs the recall of these.
+# What is narrower, in pixels, looks like a distant plate to anybody, and is no lesson.
 MISTAKEN_MIN_WIDTH = 20
 # Sets with plates that nobody labelled: from this score on a find is more likely such a plate than a mistake.
 UNSURE_FROM = {"plates_dashcam_train": 0.3, "plates_web_train": 0.75}
