@@ -6,18 +6,18 @@ import numpy as np
 
 from damage import damage
 from fonts import Fonts
-from geometry import MAX_PLATE_WIDTH, MIN_PLATE_WIDTH, random_crop
+from geometry import MIN_PLATE_WIDTH, random_crop, random_view
 from paste import paste
 from photo_pool import PhotoPool
+from recipe import Recipe
 from rng import Rng
 from synth_plates import render_plate
 from synth_signs import render_sign
 
-PASTED_MAX_WIDTH = 0.85 * MAX_PLATE_WIDTH
+PASTED_MAX_SHARE = 0.85  # of the largest plate width
 SIGN_WIDTHS = (14, 220)
 RENDER_HEIGHTS = [24, 48, 64]
 MOSAIC_PROBABILITY = 0.12
-NEGATIVE_PROBABILITY = 0.12
 # A plate that shows half or less of its area, or is smaller than this, is neither learned nor counted as background.
 MIN_VISIBLE = 0.5
 LEARNED_MIN_WIDTH = 7
@@ -30,57 +30,68 @@ class Sample:
 
     image: np.ndarray  # uint8 [size, size, 3], BGR
     plates: np.ndarray  # to learn
-    ignored: np.ndarray  # too small or cut off: no loss there
+    ignored: np.ndarray  # too small, cut off, or likely a plate without a label: no loss there
 
 
 class Sampler:
-    """Makes samples of `size` x `size` pixels from a pool of photos."""
+    """Makes square samples from a pool of photos, as the recipe says."""
 
-    def __init__(self, pool: PhotoPool, fonts: Fonts, rng: Rng, size: int) -> None:
+    def __init__(self, pool: PhotoPool, fonts: Fonts, rng: Rng, recipe: Recipe) -> None:
         self.rng = rng
         self._pool = pool
         self._fonts = fonts
-        self._size = size
+        self._recipe = recipe
+        self._size = recipe.crop_size
 
     def sample(self) -> Sample:
         if self.rng.chance(MOSAIC_PROBABILITY):
-            image, clipped = self._mosaic()
+            image, clipped, unsure = self._mosaic()
         else:
-            image, boxes = self._scene(self._size)
+            image, boxes, warped = self._scene(self._size)
             clipped = [clip(box, self._size) for box in boxes]
+            unsure = [clip(box, self._size)[0] for box in warped]
         plates, ignored = split_by_visibility(clipped)
+        ignored = np.concatenate([ignored, np.array(unsure, np.float32).reshape(-1, 4)])
         return Sample(damage(self.rng, image), plates, ignored)
 
-    def _mosaic(self) -> tuple[np.ndarray, list[tuple[np.ndarray, float]]]:
-        """Four scenes of half the size; boxes with their visible share."""
+    def _mosaic(self) -> tuple[np.ndarray, list[tuple[np.ndarray, float]], list[np.ndarray]]:
+        """Four scenes of half the size, plates with their visible share, and what is likely a plate."""
         half = self._size // 2
         image = np.empty((self._size, self._size, 3), np.uint8)
-        clipped = []
+        clipped, unsure = [], []
         for quarter in range(4):
             y, x = quarter // 2 * half, quarter % 2 * half
-            image[y : y + half, x : x + half], boxes = self._scene(half)
+            image[y : y + half, x : x + half], boxes, warped = self._scene(half)
             for box, visible in (clip(box, half) for box in boxes):
                 clipped.append((box + [x, y, x, y], visible))
-        return image, clipped
+            unsure += [clip(box, half)[0] + [x, y, x, y] for box in warped]
+        return image, clipped, unsure
 
-    def _scene(self, size: int) -> tuple[np.ndarray, list[np.ndarray]]:
-        """A crop with pasted plates and signs, uint8 [size, size, 3], and the boxes of all its plates, not clipped."""
-        rng = self.rng
-        negative = rng.chance(NEGATIVE_PROBABILITY)
-        photo = self._pool.draw_negative(rng) if negative else self._pool.draw_photo(rng)
-        image, photo_boxes = random_crop(rng, size, self._pool, photo)
-        boxes = list(photo_boxes)
+    def _scene(self, size: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+        """A crop with pasted plates and signs, uint8 [size, size, 3], the boxes of all its plates and those of what is
+        likely one, not clipped."""
+        rng, recipe = self.rng, self._recipe
+        negative = rng.chance(recipe.negative_share)
+        mistaken = None
+        # Without a share nothing is drawn: the first stage knew no mistakes, and its chance stays as it was.
+        if recipe.mistaken_share > 0 and rng.chance(recipe.mistaken_share):
+            photo, mistaken = self._pool.draw_mistaken(rng)
+        else:
+            photo = self._pool.draw_negative(rng) if negative else self._pool.draw_photo(rng)
+        view = random_view(rng, size, recipe.max_plate_width, photo, mistaken)
+        image, photo_boxes, unsure = random_crop(rng, size, self._pool, photo, view)
+        boxes, widest = list(photo_boxes), PASTED_MAX_SHARE * recipe.max_plate_width
         if rng.chance(0.15 if negative else 0.5):
             for _ in range(rng.choice([1, 1, 2, 3])):
                 plate = self._real_or_rendered_plate()
-                box = paste(rng, image, plate, None, rng.log_uniform(MIN_PLATE_WIDTH, PASTED_MAX_WIDTH), boxes)
+                box = paste(rng, image, plate, None, rng.log_uniform(MIN_PLATE_WIDTH, widest), boxes)
                 if box is not None:
                     boxes.append(box)
         if rng.chance(0.4):
             for _ in range(rng.choice([1, 1, 2, 4])):
                 sign, opacity = render_sign(rng, self._fonts, rng.choice(RENDER_HEIGHTS))
                 paste(rng, image, sign, opacity, rng.log_uniform(*SIGN_WIDTHS), boxes)
-        return image, boxes
+        return image, boxes, unsure
 
     def _real_or_rendered_plate(self) -> np.ndarray:
         if self.rng.chance(0.45):

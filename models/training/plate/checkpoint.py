@@ -40,11 +40,12 @@ def save(folder: pathlib.Path, checkpoint: dict[str, Any]) -> None:
     unfinished.replace(folder / FILE_NAME)
 
 
-def load(folder: pathlib.Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint of a run with the same settings; another run's would give neither run's result."""
+def load(folder: pathlib.Path, settings: dict[str, Any], may_differ: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The checkpoint of a run with the same settings, but for those that may differ; another run's would give neither
+    run's result."""
     checkpoint = torch.load(folder / FILE_NAME, weights_only=True)
     saved = checkpoint["settings"]
-    different = [name for name in settings if saved.get(name) != settings[name]]
+    different = [name for name in settings if name not in may_differ and saved.get(name) != settings[name]]
     if different:
         changes = ", ".join(f"`{name}` was {saved.get(name)}, is {settings[name]}" for name in different)
         raise ValueError(f"the checkpoint in `{folder}` is of a run with other settings: {changes}")

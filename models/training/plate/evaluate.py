@@ -1,25 +1,29 @@
 #!/usr/bin/env python3
 """Measure an exported detector on photo sets with known plates.
 
-    python evaluate.py MODEL.onnx --data FOLDER_OF_SETS [--sets NAME ...] [--sizes 640 960] [--thresholds 0.3 0.4]
+    python evaluate.py MODEL.onnx ... --data FOLDER_OF_SETS [--sets NAME ...] [--sizes 640 960] [--thresholds 0.3 0.4]
 
-Prints recall (IoU >= 0.5), coverage at 10 % and 30 % enlargement with 95 % intervals, false boxes a photo, the median
-time of one run on one thread, and the same by plate width.
+Prints recall (IoU >= 0.5), coverage with boxes enlarged by 10 %, 30 % and by Obscura's policy, false boxes a photo, the
+redacted area over that of the plates, both enlarged by policy, all with 95 % intervals; the median time of one run on
+one thread, and recall and coverage by plate width. Of a set that `data_list.toml` holds photos out of, only those are
+measured.
 """
 
 import argparse
 import itertools
 import json
 import pathlib
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
+from data_list import read_data_list, split_held_out
 from detector import Detector
-from metrics import PlateResult, Score, score, share, wilson_interval
+from metrics import ENLARGEMENTS, PlateResult, Score, score, share, wilson_interval
 from photos import Photo, read_dataset
 
-VALIDATION_SETS = ("plates_web_valid", "plates_dashcam_valid")
+MEASURED_SETS = ("plates_web_valid", "plates_dashcam_valid", "no_plates")
 # Distant plates of this set are unlabelled, so its false boxes say little.
 FALSE_BOXES_UNRELIABLE = ("plates_dashcam_valid",)
 VALIDATION_LONG_SIDE = 640
@@ -37,7 +41,7 @@ def validation_summary(model: pathlib.Path, photos: list[Photo]) -> dict:
         members = [photo for photo in photos if photo.dataset == dataset]
         detections = [detector.detect(photo.image, VALIDATION_LONG_SIDE) for photo in members]
         result = score(members, detections, VALIDATION_THRESHOLD)
-        figures = (result.recall, *result.coverage, result.false_boxes_per_photo)
+        figures = (result.recall, *result.coverage[:2], result.false_boxes_per_photo)
         summary[dataset] = [round(figure, 3) for figure in figures]
         penalty = 0 if dataset in FALSE_BOXES_UNRELIABLE else 0.1 * result.false_boxes_per_photo
         scores.append((result.recall + result.coverage[0]) / 2 - penalty)
@@ -47,16 +51,23 @@ def validation_summary(model: pathlib.Path, photos: list[Photo]) -> dict:
 def figures(result: Score) -> str:
     """One line of a table."""
 
-    def with_interval(rate: float, values: list[bool]) -> str:
+    def of_plates(values: list[bool]) -> str:
+        # Near 1, where drawing plates again would only ever give 1.
         low, high = wilson_interval(sum(values), len(values))
-        return f"{rate:.3f} ({low:.2f}-{high:.2f})"
+        return f"{share(values):.3f} ({low:.2f}-{high:.2f})"
 
-    small, large = result.coverage
+    def of_photos(figure: Callable[[Score], float]) -> str:
+        low, high = result.interval(figure)
+        return f"{figure(result):.3f} ({low:.2f}-{high:.2f})"
+
+    false_boxes = f"false {of_photos(lambda some: some.false_boxes_per_photo)}"
+    if not result.plates:
+        return false_boxes
+    small, large, policy = (of_plates([plate.covered[index] for plate in result.plates]) for index in range(3))
     return (
-        f"recall {with_interval(result.recall, [plate.hit for plate in result.plates])}"
-        f"  coverage 10 % {with_interval(small, [plate.covered[0] for plate in result.plates])}"
-        f"  30 % {with_interval(large, [plate.covered[1] for plate in result.plates])}"
-        f"  false {result.false_boxes_per_photo:.3f}"
+        f"recall {of_plates([plate.hit for plate in result.plates])}"
+        f"  coverage 10 % {small}  30 % {large}  policy {policy}"
+        f"  {false_boxes}  area {of_photos(lambda some: some.area_ratio)}"
     )
 
 
@@ -67,7 +78,7 @@ def by_width(plates: list[PlateResult], long_side: int) -> list[str]:
         members = [plate for plate in plates if low <= plate.relative_width * long_side < high]
         if members:
             rates = [share(plate.hit for plate in members)]
-            rates += [share(plate.covered[index] for plate in members) for index in (0, 1)]
+            rates += [share(plate.covered[index] for plate in members) for index in range(len(ENLARGEMENTS))]
             lines.append(f"{low}-{high} px: {len(members)} plates, " + " / ".join(f"{rate:.2f}" for rate in rates))
     return lines
 
@@ -83,25 +94,35 @@ def evaluate(model: pathlib.Path, sets: dict[str, list[Photo]], sizes: list[int]
             for name, photos in sets.items():
                 print(f"  {threshold:.2f}  {name:22} {figures(score(photos, found[name], threshold))}")
         plates = [plate for name in sets for plate in score(sets[name], found[name], BY_WIDTH_THRESHOLD).plates]
-        print(f"  by plate width at threshold {BY_WIDTH_THRESHOLD}: recall / coverage 10 % / 30 %")
+        print(f"  by plate width at threshold {BY_WIDTH_THRESHOLD}: recall / coverage 10 % / 30 % / policy")
         for line in by_width(plates, long_side):
             print(f"    {line}")
         detections[long_side] = {name: [each.round(2).tolist() for each in found[name]] for name in sets}
     return detections
 
 
+def read_measured_set(root: pathlib.Path, name: str) -> list[Photo]:
+    """The photos of a set, or those held out of it where the list holds some out."""
+    photos = read_dataset(root / name)
+    listed = next((entry for entry in read_data_list() if entry["name"] == name), {})
+    _, held_out = split_held_out(photos, listed)
+    return held_out or photos
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("models", nargs="+", type=pathlib.Path)
     parser.add_argument("--data", type=pathlib.Path, required=True, help="folder that holds one folder a set")
-    parser.add_argument("--sets", nargs="+", default=list(VALIDATION_SETS), help="default: the validation sets")
+    parser.add_argument("--sets", nargs="+", default=list(MEASURED_SETS), help="default: %(default)s")
     parser.add_argument("--sizes", nargs="+", type=int, default=[640], help="long sides in pixels")
     parser.add_argument("--thresholds", nargs="+", type=float, default=[0.2, 0.3, 0.4, 0.5])
     parser.add_argument("--out", type=pathlib.Path, help="write all detections to this JSON file")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    sets = {name: read_dataset(arguments.data / name) for name in arguments.sets}
-    detections = evaluate(arguments.model, sets, arguments.sizes, arguments.thresholds)
+    sets = {name: read_measured_set(arguments.data, name) for name in arguments.sets}
+    detections = {
+        model.name: evaluate(model, sets, arguments.sizes, arguments.thresholds) for model in arguments.models
+    }
     if arguments.out:
         arguments.out.write_text(json.dumps(detections), encoding="utf-8")
 

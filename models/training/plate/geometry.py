@@ -9,7 +9,7 @@ from photo_pool import PhotoPool, PooledPhoto
 from rng import Rng
 
 MIN_PLATE_WIDTH = 9  # pixels in the crop
-MAX_PLATE_WIDTH = 200
+MIN_MISTAKE_WIDTH = 16  # smaller ones look like plates to anybody
 MAX_ENLARGEMENT = 2.5
 
 
@@ -46,12 +46,18 @@ def warp_boxes(homography: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([warped.min(1), warped.max(1)], 1)
 
 
-def random_view(rng: Rng, size: int, photo: PooledPhoto) -> tuple[tuple[float, float], float]:
-    """Centre in the photo, and crop pixels per photo pixel. Mostly near a plate, shown at a log-uniform width."""
+def random_view(
+    rng: Rng, size: int, max_width: float, photo: PooledPhoto, mistaken: np.ndarray | None
+) -> tuple[tuple[float, float], float]:
+    """Centre in the photo, and crop pixels per photo pixel.
+
+    Near `mistaken` [4] if given, else mostly near a plate; shown at a log-uniform width of at most `max_width` pixels.
+    """
     height, width = photo.image.shape[:2]
-    if len(photo.boxes) and rng.chance(0.8):
-        x0, y0, x1, y1 = rng.choice(photo.boxes)
-        scale = min(rng.log_uniform(MIN_PLATE_WIDTH, MAX_PLATE_WIDTH) / max(4, x1 - x0), MAX_ENLARGEMENT)
+    if mistaken is not None or (len(photo.boxes) and rng.chance(0.8)):
+        x0, y0, x1, y1 = rng.choice(photo.boxes) if mistaken is None else mistaken
+        min_width = MIN_PLATE_WIDTH if mistaken is None else MIN_MISTAKE_WIDTH
+        scale = min(rng.log_uniform(min_width, max_width) / max(4, x1 - x0), MAX_ENLARGEMENT)
         scale = max(scale, 0.5 * size / max(height, width))
         extent = size / scale
         x = (x0 + x1) / 2 + rng.uniform(-0.42, 0.42) * extent
@@ -83,9 +89,12 @@ def random_background(rng: Rng, size: int, pool: PhotoPool) -> np.ndarray:
     return np.full((size, size, 3), rng.choice([0, 114, 255, rng.randint(0, 255)]), np.uint8)
 
 
-def random_crop(rng: Rng, size: int, pool: PhotoPool, photo: PooledPhoto) -> tuple[np.ndarray, np.ndarray]:
-    """A random view of the photo: uint8 [size, size, 3] BGR and its boxes [n, 4], which may reach outside."""
-    centre, scale = random_view(rng, size, photo)
+def random_crop(
+    rng: Rng, size: int, pool: PhotoPool, photo: PooledPhoto, view: tuple[tuple[float, float], float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A view of the photo, randomly warped: uint8 [size, size, 3] BGR, its plates [n, 4] and what is likely a plate
+    [m, 4]; boxes may reach outside."""
+    centre, scale = view
     homography = random_homography(rng, size, centre, scale)
     # The level whose size is next above what the crop needs.
     level = photo.pyramid[0 if scale > 0.6 else 1 if scale > 0.3 else 2]
@@ -98,4 +107,4 @@ def random_crop(rng: Rng, size: int, pool: PhotoPool, photo: PooledPhoto) -> tup
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_TRANSPARENT,
     )
-    return crop, warp_boxes(homography, photo.boxes)
+    return crop, warp_boxes(homography, photo.boxes), warp_boxes(homography, photo.unsure)

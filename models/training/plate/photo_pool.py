@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from mining import Miner
 from photos import Photo
 from rng import Rng
 
@@ -21,24 +22,35 @@ class PooledPhoto:
     boxes: np.ndarray  # float32 [plates, 4], x0 y0 x1 y1
     pyramid: list[np.ndarray]  # full, half, quarter size
     pasteable: list[int]  # indices of `boxes` large enough to be pasted elsewhere
+    unsure: np.ndarray  # float32 [n, 4], what is likely a plate without a label
+    mistaken: np.ndarray  # float32 [n, 4], what an earlier detector took for a plate
 
 
-def pool_photo(photo: Photo) -> PooledPhoto:
+def pool_photo(photo: Photo, miner: Miner | None) -> PooledPhoto:
     pyramid = [photo.image]
     for _ in range(2):
         pyramid.append(cv2.resize(pyramid[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     sizes = photo.boxes[:, 2:] - photo.boxes[:, :2]
     large = (sizes[:, 0] >= PASTE_MIN_WIDTH) & (sizes[:, 1] >= PASTE_MIN_HEIGHT)
-    return PooledPhoto(photo.image, photo.boxes, pyramid, np.flatnonzero(large).tolist())
+    nothing = np.zeros((0, 4), np.float32)
+    unsure, mistaken = miner.mine(photo) if miner else (nothing, nothing)
+    return PooledPhoto(photo.image, photo.boxes, pyramid, np.flatnonzero(large).tolist(), unsure, mistaken)
 
 
 class PhotoPool:
-    """Groups of photos with plates, each drawn with its own weight, and photos without plates."""
+    """Groups of photos with plates, each drawn with its own weight, and photos without plates.
 
-    def __init__(self, groups: list[tuple[float, list[Photo]]], without_plates: list[Photo]) -> None:
+    With a miner also the mistakes of an earlier detector in all of them.
+    """
+
+    def __init__(
+        self, groups: list[tuple[float, list[Photo]]], without_plates: list[Photo], miner: Miner | None = None
+    ) -> None:
         self._weights = [weight for weight, _ in groups]
-        self._groups = [[pool_photo(photo) for photo in photos] for _, photos in groups]
-        self.without_plates = [pool_photo(photo) for photo in without_plates]
+        self._groups = [[pool_photo(photo, miner) for photo in photos] for _, photos in groups]
+        self.without_plates = [pool_photo(photo, miner) for photo in without_plates]
+        everything = [photo for group in [*self._groups, self.without_plates] for photo in group]
+        self.with_mistakes = [photo for photo in everything if len(photo.mistaken)]
         if not self.without_plates or not all(self._groups):
             raise ValueError("expected at least one photo in every group, and one without plates")
         if not any(photo.pasteable for group in self._groups for photo in group):
@@ -46,6 +58,11 @@ class PhotoPool:
 
     def draw_photo(self, rng: Rng) -> PooledPhoto:
         return rng.choice(rng.choices(self._groups, self._weights)[0])
+
+    def draw_mistaken(self, rng: Rng) -> tuple[PooledPhoto, np.ndarray]:
+        """A photo, and a box [4] in it that an earlier detector took for a plate."""
+        photo = rng.choice(self.with_mistakes)
+        return photo, rng.choice(photo.mistaken)
 
     def draw_negative(self, rng: Rng) -> PooledPhoto:
         return rng.choice(self.without_plates)

@@ -1,6 +1,12 @@
-"""Start weights: backbone and neck of YuNet_n, the face detector of ShiqiYu/libfacedetection.train (Apache-2.0)."""
+"""Start weights: backbone and neck of YuNet_n, the face detector of ShiqiYu/libfacedetection.train (Apache-2.0), or all
+of an earlier plate detector.
+
+In both files batch norm is folded into kernels and biases. The kernels go to our convolutions and the biases to our
+batch norms, which `calibrate_norms` then turns into plain additions.
+"""
 
 import hashlib
+import itertools
 import pathlib
 
 import onnx
@@ -13,21 +19,14 @@ from model import PlateNet, SeparableConv
 YUNET_SHA256 = "104ee26c71d5c270ce79a6b3dced91c91013260d29a6bf18f9296c5b8c4c2b12"
 
 
-def load_yunet(net: PlateNet, path: pathlib.Path) -> None:
-    """Copy the weights of `yunet_n_dynamic.onnx`; stops where the file is another one.
-
-    Batch norm is already folded into its kernels and biases. The kernels go to our convolutions and the biases to our
-    batch norms, which `calibrate_norms` then turns into plain additions.
-    """
+def load_yunet(net: PlateNet, path: pathlib.Path) -> set[nn.BatchNorm2d]:
+    """Copy the weights of `yunet_n_dynamic.onnx`; stops where the file is another one. Returns the norms that took over
+    a bias."""
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != YUNET_SHA256:
         raise ValueError(f"`{path}`: expected sha256 {YUNET_SHA256}, found {found}")
-    graph = onnx.load_from_string(data).graph
-    tensors = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
-    kernels_and_biases = (
-        (tensors[node.input[1]], tensors[node.input[2]]) for node in graph.node if node.op_type == "Conv"
-    )
+    kernels_and_biases = iter(_kernels_and_biases(onnx.load_from_string(data)))
     with torch.no_grad():
         kernel, bias = next(kernels_and_biases)
         net.stem.weight.copy_(kernel)
@@ -39,6 +38,50 @@ def load_yunet(net: PlateNet, path: pathlib.Path) -> None:
             kernel, bias = next(kernels_and_biases)
             unit.depthwise.weight.copy_(kernel)
             unit.norm.bias.copy_(bias)
+    return {net.stem_norm} | {
+        unit.norm for unit in net.modules() if isinstance(unit, SeparableConv) and unit.norm is not None
+    }
+
+
+def load_detector(net: PlateNet, path: pathlib.Path) -> set[nn.BatchNorm2d]:
+    """Copy all weights of an exported detector, to train it further. Returns the norms that took over a bias: all."""
+    found = _kernels_and_biases(onnx.load(str(path)))
+    units = _convolutions_in_order(net)
+    shapes = [tuple(kernel.shape) for kernel, _ in found]
+    expected = [tuple(convolution.weight.shape) for convolution, _ in units]
+    if shapes != expected:
+        raise ValueError(f"`{path}`: expected the convolutions of a plate detector, found {len(shapes)} others")
+    with torch.no_grad():
+        for (kernel, bias), (convolution, norm) in zip(found, units, strict=True):
+            convolution.weight.copy_(kernel)
+            (norm or convolution).bias.copy_(bias)
+    return {norm for _, norm in units if norm is not None}
+
+
+def _kernels_and_biases(model: onnx.ModelProto) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Of every convolution, in the order of the file, which is that of computing."""
+    tensors = {
+        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in model.graph.initializer
+    }
+    return [(tensors[node.input[1]], tensors[node.input[2]]) for node in model.graph.node if node.op_type == "Conv"]
+
+
+def _convolutions_in_order(net: PlateNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
+    """Every convolution in the order of computing, with the norm that follows it directly."""
+    order: list[nn.Module] = []
+    watched = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.BatchNorm2d)]
+    hooks = [module.register_forward_hook(lambda module, *_: order.append(module)) for module in watched]
+    net.eval()
+    with torch.no_grad():
+        net(torch.zeros(1, 3, 64, 64))
+    for hook in hooks:
+        hook.remove()
+    return [
+        (module, following if isinstance(following, nn.BatchNorm2d) else None)
+        for module, following in itertools.zip_longest(order, order[1:])
+        if isinstance(module, nn.Conv2d)
+    ]
+
 
 
 def _units_in_yunet_order(net: PlateNet) -> list[SeparableConv]:
@@ -48,14 +91,12 @@ def _units_in_yunet_order(net: PlateNet) -> list[SeparableConv]:
     return [*backbone, *reversed(net.laterals), *net.shared]
 
 
-def calibrate_norms(net: PlateNet, images: torch.Tensor) -> None:
+def calibrate_norms(net: PlateNet, images: torch.Tensor, took_over_bias: set[nn.BatchNorm2d]) -> None:
     """Give every batch norm the statistics of `images` (float32 [batch, 3, height, width]).
 
-    Norms that took over a bias of YuNet also get the gain and offset that make them x + bias, so that the network
-    starts out computing what YuNet computes.
+    Norms that took over a bias also get the gain and offset that make them x + bias, so that the network starts out
+    computing what the start weights compute.
     """
-    separable = [module for module in net.modules() if isinstance(module, SeparableConv)]
-    took_over_bias = {net.stem_norm} | {unit.norm for unit in separable if unit.norm is not None}
 
     def calibrate(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:
         mean = inputs[0].mean((0, 2, 3))

@@ -8,17 +8,23 @@ import cv2
 import numpy as np
 import torch
 
+import checkpoint
 from damage import damage
+from data_list import split_held_out
 from detector import MIN_SCORE, decode, suppress
 from export import export, largest_difference
-from geometry import random_homography, warp_boxes
+from geometry import random_crop, random_homography, random_view, warp_boxes
 from metrics import covered_share, enlarge, score
+from mining import sort_finds
 from model import STRIDES, PlateNet
 from paste import paste
+from photo_pool import PhotoPool, PooledPhoto
 from photos import Photo, read_cache, read_dataset, write_cache
+from recipe import Recipe
 from rng import Rng
+from start_weights import calibrate_norms, load_detector
 from targets import BACKGROUND, IGNORED, PLATE, assign, cell_grid
-from trainer import PEAK_LEARNING_RATE, learning_rate
+from trainer import learning_rate
 
 SIZE = 320
 
@@ -68,18 +74,87 @@ class MetricsTest(unittest.TestCase):
         self.assertEqual(covered_share(plate, boxes((20, 20, 30, 30))), 0)
 
     def test_enlargement_is_split_between_both_sides(self) -> None:
-        np.testing.assert_allclose(enlarge(boxes((0, 0, 100, 50)), 0.1), boxes((-5, -2.5, 105, 52.5)))
+        np.testing.assert_allclose(enlarge(boxes((0, 0, 100, 50)), (0.1, 0.2)), boxes((-5, -5, 105, 55)))
 
     def test_hits_and_false_boxes(self) -> None:
         photo = Photo(np.zeros((100, 200, 3), np.uint8), boxes((10, 10, 50, 20), (100, 50, 140, 60)), "set", "photo")
         found = np.array([[10, 10, 50, 20, 0.9], [150, 80, 190, 90, 0.8], [100, 50, 140, 60, 0.1]], np.float32)
         result = score([photo], [found], 0.5)
-        self.assertEqual((result.recall, result.coverage, result.false_boxes), (0.5, (0.5, 0.5), 1))
+        self.assertEqual((result.recall, result.coverage), (0.5, (0.5, 0.5, 0.5)))
+        self.assertEqual(result.false_boxes_per_photo, 1)
+        self.assertAlmostEqual(result.area_ratio, 1)
 
     def test_no_detection_at_all(self) -> None:
         photo = Photo(np.zeros((100, 200, 3), np.uint8), boxes((10, 10, 50, 20)), "set", "photo")
         result = score([photo], [np.zeros((0, 5), np.float32)], MIN_SCORE)
-        self.assertEqual((result.recall, result.coverage, result.false_boxes), (0, (0, 0), 0))
+        self.assertEqual((result.recall, result.coverage, result.false_boxes_per_photo), (0, (0, 0, 0), 0))
+        self.assertEqual(result.area_ratio, 0)
+
+    def test_an_interval_holds_the_figure_and_is_the_same_again(self) -> None:
+        photo = Photo(np.zeros((100, 200, 3), np.uint8), boxes((10, 10, 50, 20)), "set", "photo")
+        hit, missed = np.array([[10, 10, 50, 20, 0.9]], np.float32), np.zeros((0, 5), np.float32)
+        result = score([photo] * 20, [hit, missed] * 10, 0.5)
+        low, high = result.interval(lambda some: some.recall)
+        self.assertTrue(0.2 < low < result.recall < high < 0.8)
+        self.assertEqual((low, high), result.interval(lambda some: some.recall))
+
+
+class FixedMiner:
+    """Finds the same in every photo."""
+
+    def mine(self, photo: Photo) -> tuple[np.ndarray, np.ndarray]:
+        del photo
+        return boxes((100, 100, 140, 112)), boxes((104, 150, 144, 162))
+
+
+class MiningTest(unittest.TestCase):
+    """Finds that touch no label become hard negatives, or are ignored where plates may lack a label."""
+
+    found = np.array([[0, 0, 9, 9, 0.9], [20, 20, 40, 30, 0.8], [60, 0, 80, 9, 0.4], [0, 60, 9, 70, 0.1]], np.float32)
+
+    def finds(self, dataset: str) -> tuple[np.ndarray, np.ndarray]:
+        return sort_finds(self.found, Photo(np.zeros((100, 100, 3), np.uint8), boxes((5, 5, 15, 15)), dataset, "a"))
+
+    def test_by_set(self) -> None:
+        sure, half_sure = self.found[1:2, :4], self.found[2:3, :4]
+        nothing = boxes()
+        for dataset, unsure, mistaken in (
+            ("plates_dashcam_train", self.found[1:3, :4], nothing),
+            ("plates_web_train", sure, half_sure),
+            ("no_plates", nothing, self.found[1:3, :4]),
+        ):
+            with self.subTest(dataset):
+                found_unsure, found_mistaken = self.finds(dataset)
+                np.testing.assert_array_equal(found_unsure, unsure)
+                np.testing.assert_array_equal(found_mistaken, mistaken)
+
+    def test_what_is_narrow_is_no_lesson(self) -> None:
+        found = np.array([[60, 60, 75, 66, 0.3]], np.float32)
+        for dataset, unsure in (("plates_web_train", 1), ("no_plates", 0)):
+            photo = Photo(np.zeros((100, 100, 3), np.uint8), boxes(), dataset, "a")
+            with self.subTest(dataset):
+                self.assertEqual([len(each) for each in sort_finds(found, photo)], [unsure, 0])
+
+    def test_a_view_of_a_mistake_shows_it(self) -> None:
+        rng, mistaken = Rng(0), np.array([300.0, 200.0, 340.0, 220.0], np.float32)
+        image = np.zeros((480, 640, 3), np.uint8)
+        photo = PooledPhoto(image, boxes(), [image], [], boxes(), mistaken[None])
+        for _ in range(100):
+            centre, scale = random_view(rng, SIZE, 200, photo, mistaken)
+            self.assertLessEqual(40 * scale, 200 + 1e-6)
+            middle = (mistaken[:2] + mistaken[2:]) / 2
+            self.assertTrue((np.abs(middle - centre) * scale < SIZE * 0.6).all())
+
+    def test_crops_round_mistakes_know_what_may_be_a_plate(self) -> None:
+        photo = Photo(np.full((240, 320, 3), 80, np.uint8), boxes((10, 10, 50, 22)), "plates_web_train", "a")
+        empty = Photo(np.full((240, 320, 3), 90, np.uint8), boxes(), "no_plates", "b")
+        pool = PhotoPool([(1.0, [photo])], [empty], FixedMiner())
+        rng = Rng(0)
+        for _ in range(20):
+            drawn, mistaken = pool.draw_mistaken(rng)
+            view = random_view(rng, 128, 200, drawn, mistaken)
+            crop, _, unsure = random_crop(rng, 128, pool, drawn, view)
+            self.assertEqual((crop.shape, unsure.shape), ((128, 128, 3), (1, 4)))
 
 
 class ChanceTest(unittest.TestCase):
@@ -115,6 +190,15 @@ class ChanceTest(unittest.TestCase):
         self.assertGreater(pasted, 50)
 
 
+class HoldOutTest(unittest.TestCase):
+    def test_every_second_photo_by_name_is_held_out(self) -> None:
+        photos = [Photo(np.zeros((2, 2, 3), np.uint8), boxes(), "no_plates", name) for name in "ebacd"]
+        kept, held_out = split_held_out(photos, {"hold_out_every": 2})
+        self.assertEqual([photo.name for photo in kept], ["e", "a", "c"])
+        self.assertEqual([photo.name for photo in held_out], ["b", "d"])
+        self.assertEqual(split_held_out(photos, {}), (photos, []))
+
+
 class FilesTest(unittest.TestCase):
     def test_a_set_survives_the_cache(self) -> None:
         with tempfile.TemporaryDirectory() as name:
@@ -143,12 +227,54 @@ class FilesTest(unittest.TestCase):
             export(net, path)
             self.assertLess(largest_difference(net, path), 1e-3)
 
+    def test_training_goes_on_from_what_a_detector_computes(self) -> None:
+        torch.manual_seed(0)
+        net, further = PlateNet(), PlateNet()
+        images = torch.rand(2, 3, 64, 96) * 255
+        net.train()
+        with torch.no_grad():
+            for parameter in net.parameters():
+                # The exporter stores equal weights once; no trained network has any.
+                parameter.add_(torch.randn_like(parameter) * 0.02)
+            for _ in range(5):
+                net(images)
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name) / "plate.onnx"
+            export(net, path)
+            norms = load_detector(further, path)
+        calibrate_norms(further, images, norms)
+        with torch.no_grad():
+            for wanted, found in zip(net.eval()(images), further.eval()(images), strict=True):
+                torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
+
+    def test_a_run_goes_on_with_its_own_settings_only(self) -> None:
+        settings = {"steps": 100, "seed": 0, "recipe": {"crop_size": 320}}
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            checkpoint.save(folder, {"settings": settings, "step": 40})
+            self.assertEqual(checkpoint.load(folder, settings)["step"], 40)
+            with self.assertRaisesRegex(ValueError, "`steps` was 100, is 60"):
+                checkpoint.load(folder, settings | {"steps": 60})
+            self.assertEqual(checkpoint.load(folder, settings | {"steps": 60}, ("steps",))["step"], 40)
+            with self.assertRaisesRegex(ValueError, "crop_size"):
+                checkpoint.load(folder, settings | {"recipe": {"crop_size": 384}}, ("steps",))
+
+    def test_another_network_is_no_start(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name) / "other.onnx"
+            torch.onnx.export(
+                torch.nn.Conv2d(3, 8, 3), (torch.zeros(1, 3, 8, 8),), str(path), opset_version=13, dynamo=False
+            )
+            with self.assertRaisesRegex(ValueError, "plate detector"):
+                load_detector(PlateNet(), path)
+
 
 class ScheduleTest(unittest.TestCase):
     def test_warm_up_and_end(self) -> None:
-        self.assertLess(learning_rate(0, 3386), PEAK_LEARNING_RATE / 100)
-        self.assertGreater(learning_rate(150, 3386), 0.98 * PEAK_LEARNING_RATE)
-        self.assertAlmostEqual(learning_rate(3386, 3386), 0.02 * PEAK_LEARNING_RATE)
+        recipe = Recipe(peak_learning_rate=2e-3, warm_up_steps=150)
+        self.assertLess(learning_rate(0, 3386, recipe), 2e-5)
+        self.assertGreater(learning_rate(150, 3386, recipe), 0.98 * 2e-3)
+        self.assertAlmostEqual(learning_rate(3386, 3386, recipe), 0.02 * 2e-3)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,10 @@
 """Train the plate detector.
 
     python train.py --photos photos.npz --start-weights yunet_n_dynamic.onnx --out run
+    python train.py --photos photos.npz --start detector --start-weights plate.onnx --mistakes 0.18 --out run_2
+
+The second trains an earlier detector further; what that one takes for plates in the training photos becomes hard
+negatives, or is ignored where it may be a plate. README.md has the flags of both stages of the shipped weights.
 
 Two processes of one thread each, gradients averaged. Writes to the output folder: `log.txt`, `checkpoint.pt` (go on
 from it with --resume and the same flags), and at the end `final.pt` and `plate.onnx`. The weights of the last step are
@@ -19,8 +23,10 @@ import torch.multiprocessing as multiprocessing
 
 import checkpoint
 from fonts import find_fonts
+from mining import Miner
 from photo_pool import PhotoPool
 from photos import read_cache
+from recipe import Recipe
 from trainer import Job, Settings, train_process
 
 # Share of crops taken from each set; the sets differ in size and in how alike their photos are.
@@ -31,7 +37,8 @@ SET_WITHOUT_PLATES = "no_plates"
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=pathlib.Path, required=True, help="cache written by prepare.py")
-    parser.add_argument("--start-weights", type=pathlib.Path, required=True, help="yunet_n_dynamic.onnx")
+    parser.add_argument("--start-weights", type=pathlib.Path, required=True, help="an ONNX file")
+    parser.add_argument("--start", choices=["yunet", "detector"], default="yunet", help="what --start-weights holds")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="output folder, created where missing")
     parser.add_argument(
         "--fonts",
@@ -44,10 +51,31 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--batch", type=int, default=10, help="crops a process and step")
+    add_recipe(parser)
     parser.add_argument("--checkpoint-every", type=int, default=100, help="steps")
     parser.add_argument("--validate-every", type=int, default=620, help="steps")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
-    return parser.parse_args()
+    parser.add_argument(
+        "--new-end", action="store_true", help="with --resume: end at other --steps, with the learning rate down there"
+    )
+    arguments = parser.parse_args()
+    if arguments.mistakes > 0 and arguments.start != "detector":
+        parser.error("`--mistakes` needs a detector that makes them: `--start detector`")
+    if arguments.new_end and not arguments.resume:
+        parser.error("`--new-end` goes with `--resume`")
+    return arguments
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    first = Recipe()
+    parser.add_argument("--crop-size", type=int, default=first.crop_size, help="pixels, a multiple of 64")
+    parser.add_argument("--max-plate-width", type=int, default=first.max_plate_width, help="pixels in the crop")
+    parser.add_argument("--negatives", type=float, default=first.negative_share, help="share of crops without plates")
+    parser.add_argument(
+        "--mistakes", type=float, default=first.mistaken_share, help="share of crops round what the detector mistook"
+    )
+    parser.add_argument("--learning-rate", type=float, default=first.peak_learning_rate, help="the highest")
+    parser.add_argument("--warm-up", type=int, default=first.warm_up_steps, help="steps")
 
 
 def check_output_folder(folder: pathlib.Path, resume: bool) -> None:
@@ -74,16 +102,28 @@ def main() -> None:
         (weight, [photo for photo in splits["train"] if photo.dataset == name]) for name, weight in SET_WEIGHTS.items()
     ]
     without_plates = [photo for photo in splits["train"] if photo.dataset == SET_WITHOUT_PLATES]
+    recipe = Recipe(
+        crop_size=arguments.crop_size,
+        max_plate_width=arguments.max_plate_width,
+        negative_share=arguments.negatives,
+        mistaken_share=arguments.mistakes,
+        peak_learning_rate=arguments.learning_rate,
+        warm_up_steps=arguments.warm_up,
+    )
+    starts_from_detector = arguments.start == "detector"
+    miner = Miner(arguments.start_weights) if starts_from_detector else None
     job = Job(
-        settings=Settings(arguments.steps, arguments.seed, arguments.processes, arguments.batch),
-        pool=PhotoPool(groups, without_plates),
+        settings=Settings(arguments.steps, arguments.seed, arguments.processes, arguments.batch, recipe),
+        pool=PhotoPool(groups, without_plates, miner),
         validation=splits["validation"],
         fonts=find_fonts(arguments.fonts),
         start_weights=arguments.start_weights,
+        starts_from_detector=starts_from_detector,
         out=arguments.out,
         checkpoint_every=arguments.checkpoint_every,
         validate_every=arguments.validate_every,
         resume=arguments.resume,
+        new_end=arguments.new_end,
     )
     with tempfile.TemporaryDirectory() as folder:
         rendezvous = pathlib.Path(folder) / "rendezvous"

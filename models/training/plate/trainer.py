@@ -24,14 +24,12 @@ from losses import Batch, LossParts, detection_loss
 from model import PlateNet
 from photo_pool import PhotoPool
 from photos import Photo
+from recipe import Recipe
 from rng import Rng
-from start_weights import calibrate_norms, load_yunet
+from start_weights import calibrate_norms, load_detector, load_yunet
 from targets import assign, cell_grid
 
-CROP_SIZE = 320
-PEAK_LEARNING_RATE = 2e-3
 FINAL_LEARNING_RATE_SHARE = 0.02
-WARM_UP_STEPS = 150
 WEIGHT_DECAY = 0.02
 MAX_GRADIENT_NORM = 10.0
 EMA_DECAY = 0.998
@@ -47,6 +45,7 @@ class Settings:
     seed: int
     processes: int
     batch: int  # crops a process and step
+    recipe: Recipe
 
 
 @dataclass(frozen=True)
@@ -58,25 +57,27 @@ class Job:
     validation: list[Photo]
     fonts: Fonts
     start_weights: pathlib.Path
+    starts_from_detector: bool  # else from YuNet_n
     out: pathlib.Path
     checkpoint_every: int
     validate_every: int
     resume: bool
+    new_end: bool  # the run that is resumed had another number of steps
 
 
-def learning_rate(step: int, steps: int) -> float:
+def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
     """Linear warm-up, then a cosine down to 2 % of the peak. `step` counts from 0."""
-    warm_up = min(1.0, (step + 1) / WARM_UP_STEPS)
+    warm_up = min(1.0, (step + 1) / recipe.warm_up_steps)
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-    return PEAK_LEARNING_RATE * warm_up * (FINAL_LEARNING_RATE_SHARE + (1 - FINAL_LEARNING_RATE_SHARE) * cosine)
+    return recipe.peak_learning_rate * warm_up * (FINAL_LEARNING_RATE_SHARE + (1 - FINAL_LEARNING_RATE_SHARE) * cosine)
 
 
-def make_batch(sampler: Sampler, count: int) -> Batch:
-    """`count` random crops with their targets."""
+def make_batch(sampler: Sampler, count: int, size: int) -> Batch:
+    """`count` random crops of `size` pixels with their targets."""
     images, labels, boxes = [], [], []
     for _ in range(count):
         sample = sampler.sample()
-        cell_labels, cell_boxes = assign(torch.from_numpy(sample.plates), torch.from_numpy(sample.ignored), CROP_SIZE)
+        cell_labels, cell_boxes = assign(torch.from_numpy(sample.plates), torch.from_numpy(sample.ignored), size)
         images.append(torch.from_numpy(sample.image))
         labels.append(cell_labels)
         boxes.append(cell_boxes)
@@ -84,14 +85,14 @@ def make_batch(sampler: Sampler, count: int) -> Batch:
     return Batch(stacked.contiguous(memory_format=torch.channels_last), torch.stack(labels), torch.stack(boxes))
 
 
-def make_optimiser(net: nn.Module) -> torch.optim.AdamW:
+def make_optimiser(net: nn.Module, peak_learning_rate: float) -> torch.optim.AdamW:
     """AdamW that decays kernels, but neither biases nor batch norms."""
     parameters = list(net.parameters())
     groups = [
         {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": WEIGHT_DECAY},
         {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=PEAK_LEARNING_RATE)
+    return torch.optim.AdamW(groups, lr=peak_learning_rate)
 
 
 def average_gradients(parameters: list[nn.Parameter]) -> None:
@@ -125,18 +126,20 @@ class Trainer:
         self.is_first = rank == 0
         # Every process draws its own samples.
         self.rng = Rng(job.settings.seed * 1000 + rank)
-        self.sampler = Sampler(job.pool, job.fonts, self.rng, CROP_SIZE)
-        self.grid = cell_grid(CROP_SIZE)
+        self.recipe = job.settings.recipe
+        self.sampler = Sampler(job.pool, job.fonts, self.rng, self.recipe)
+        self.grid = cell_grid(self.recipe.crop_size)
         self.step = 0
         self.losses: list[LossParts] = []
         net = PlateNet()
         if not job.resume:
-            load_yunet(net, job.start_weights)
-            calibrate_norms(net, make_batch(self.sampler, CALIBRATION_SAMPLES).images)
+            load = load_detector if job.starts_from_detector else load_yunet
+            took_over_bias = load(net, job.start_weights)
+            calibrate_norms(net, self._make_batch(CALIBRATION_SAMPLES).images, took_over_bias)
             self._copy_from_first(net)
         self.net = net.to(memory_format=torch.channels_last).train()
         self.average = copy.deepcopy(self.net).eval()
-        self.optimiser = make_optimiser(self.net)
+        self.optimiser = make_optimiser(self.net, self.recipe.peak_learning_rate)
         self.parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         elapsed_seconds = self._resume(rank) if job.resume else 0.0
         self.started = time.monotonic() - elapsed_seconds
@@ -149,7 +152,10 @@ class Trainer:
 
     def _resume(self, rank: int) -> float:
         """Take over the checkpoint; returns the seconds the run had taken."""
-        saved = checkpoint.load(self.job.out, dataclasses.asdict(self.settings))
+        may_differ = ("steps",) if self.job.new_end else ()
+        saved = checkpoint.load(self.job.out, dataclasses.asdict(self.settings), may_differ)
+        if saved["step"] > self.settings.steps:
+            raise ValueError(f"the run is at step {saved['step']} already, expected an end after it")
         checkpoint.restore_process_state(saved["processes"][rank], self.net, self.rng)
         self.optimiser.load_state_dict(saved["optimiser"])
         self.step = saved["step"]
@@ -159,7 +165,7 @@ class Trainer:
     def run(self) -> None:
         """Train to the last step, then write `final.pt` and `plate.onnx`."""
         if self.job.resume:
-            self._log("resumed")
+            self._log(f"resumed, to end at step {self.settings.steps}")
         while self.step < self.settings.steps:
             self._train_step()
             if self.is_first:
@@ -175,10 +181,13 @@ class Trainer:
             self._validate("FINAL", self.job.out / "plate.onnx")
         dist.barrier()
 
+    def _make_batch(self, count: int) -> Batch:
+        return make_batch(self.sampler, count, self.recipe.crop_size)
+
     def _train_step(self) -> None:
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.settings.steps)
-        batch = make_batch(self.sampler, self.settings.batch)
+            group["lr"] = learning_rate(self.step, self.settings.steps, self.recipe)
+        batch = self._make_batch(self.settings.batch)
         with torch.autocast("cpu", torch.bfloat16):
             maps = self.net.feature_maps(batch.images)
         loss, parts = detection_loss(maps, batch, self.grid)
