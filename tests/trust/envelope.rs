@@ -69,7 +69,8 @@ fn photos_and_originals_are_sealed_and_open_with_the_projects_key_alone() {
     let mut verify = obscura();
     verify.args(["receipt", "verify"]).arg(&receipt).arg("--photo").arg(world.dir.path().join("clear"));
     assert_eq!(run(verify.arg("--key").arg(world.dir.path().join("receipt.pub"))).code, 0);
-    let kept: Vec<String> = world.s3.keys("vault").into_iter().filter(|key| !key.ends_with(".json")).collect();
+    let kept: Vec<String> =
+        world.s3.keys("vault").into_iter().filter(|key| !key.ends_with(obscura::trust::ENVELOPE_SUFFIX)).collect();
     let vault: Vec<&String> = kept.iter().filter(|key| key.contains("/originals/")).collect();
     assert_eq!(vault.len(), 1, "{kept:?}");
     let (said, clear) = decrypt(&world, "vault", vault[0], &[&project]);

@@ -20,13 +20,13 @@ use std::{
 };
 
 /// A pair of keys made by `obscura receipt keygen`.
-pub struct KeyPair {
-    pub private: PathBuf,
-    pub public: PathBuf,
+pub(crate) struct KeyPair {
+    pub(crate) private: PathBuf,
+    pub(crate) public: PathBuf,
 }
 
 impl KeyPair {
-    pub fn make(dir: &Path, name: &str) -> Self {
+    pub(crate) fn make(dir: &Path, name: &str) -> Self {
         let pair = Self { private: dir.join(format!("{name}.key")), public: dir.join(format!("{name}.pub")) };
         let said = run(support::obscura()
             .args(["receipt", "keygen", "--private"])
@@ -40,13 +40,13 @@ impl KeyPair {
 
 /// What a command said.
 #[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
-pub fn run(command: &mut Command) -> Said {
+pub(crate) fn run(command: &mut Command) -> Said {
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Said { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }

@@ -35,7 +35,11 @@ fn everything(world: &World) -> String {
     for topic in [&world.outcomes, &world.dead_letters] {
         for record in world.client.read_all(topic) {
             text += &String::from_utf8_lossy(&record.payload);
-            text += &format!("{:?} {:?}", record.key, record.headers);
+            for (name, value) in &record.headers {
+                text += name;
+                text += &String::from_utf8_lossy(value);
+            }
+            text += &String::from_utf8_lossy(record.key.as_deref().unwrap_or_default());
         }
     }
     let stored = world.s3.keys("redacted").into_iter().filter(|key| key.contains("dead-letters"));

@@ -176,11 +176,10 @@ fn a_wipe_that_is_killed_goes_on_and_certifies_all_of_it() {
     archive.fill();
     let certificate = archive.path("acme.json");
     let args = ["--settle-s", "0", "--tenant", "acme", "--certificate", &certificate];
-    for _ in 0..3 {
-        let killed = archive.command("wipe", &args, &[("OBSCURA_KILL_AT", "wipe:removed")]);
-        assert_eq!(killed.code, -1, "{killed:?}");
-        assert!(!Path::new(&certificate).exists());
-    }
+    // Of 16 removals at once; there are more.
+    let killed = archive.command("wipe", &args, &[("OBSCURA_KILL_AT", "wipe:removed")]);
+    assert_eq!(killed.code, -1, "{killed:?}");
+    assert!(!Path::new(&certificate).exists());
     // Another wipe does not take over what was begun.
     let other = archive.wipe(&["--tenant", "acme2", "--certificate", &certificate]);
     assert!(other.code == 2 && other.stderr.contains("that of another"), "{other:?}");

@@ -1,7 +1,7 @@
 //! Wiping a tenant, a project or an uploader out of the stores of this region.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, OpenOptions},
     io::Write,
     os::unix::fs::OpenOptionsExt,
@@ -93,7 +93,8 @@ pub async fn wipe(
         Mark::Wiped.set(home, &scope.tenant, scope.project()).await.map_err(fatal)?;
     }
     tokio::time::sleep(options.settle).await;
-    let mut removed: BTreeSet<Found> = partial.earlier.iter().cloned().collect();
+    let mut removed = Removed::default();
+    removed.add(&partial.earlier);
     let mut without_versions = BTreeSet::new();
     let mut remaining = 0;
     for _ in 0..ROUNDS {
@@ -105,9 +106,10 @@ pub async fn wipe(
         }
         // Known before the first is removed, so that an interruption forgets none.
         partial.add(&found)?;
-        removed.extend(found.iter().cloned());
+        removed.add(&found);
         remove_all(stores, &found).await?;
     }
+    let removed = removed.all();
     let counts = Counts::of(&removed);
     if remaining > 0 {
         return Ok(WipeReport { counts, certificate: None, remaining });
@@ -216,6 +218,23 @@ fn not_covered(scope: &Scope, without_versions: &BTreeSet<String>) -> Vec<String
 
 fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Each thing once, as it was first seen: what was an old version may be the present one when it is listed again.
+#[derive(Default)]
+struct Removed(BTreeMap<(String, String, Option<String>), Found>);
+
+impl Removed {
+    fn add<'a>(&mut self, found: impl IntoIterator<Item = &'a Found>) {
+        for found in found {
+            let name = (found.store.clone(), found.version.key.clone(), found.version.version.clone());
+            self.0.entry(name).or_insert_with(|| found.clone());
+        }
+    }
+
+    fn all(self) -> BTreeSet<Found> {
+        self.0.into_values().collect()
+    }
 }
 
 /// What was found, beside the certificate, until that is written.
