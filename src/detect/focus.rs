@@ -51,7 +51,7 @@ const MAX_COARSE_SHARE: f64 = 0.5;
 #[must_use]
 pub fn coarse_views(photo: Size, needs: &ViewNeeds, focus: &Focus) -> Option<CoarseViews> {
     let long_side = photo.long_side() as f32;
-    let focus_scale = focus_scale(needs, focus);
+    let focus_scale = focus_scale(needs, *focus);
     // A photo that fits one view is seen enlarged, which no look at a smaller picture replaces.
     if overview_scale(photo, needs) >= needs.required_scale() {
         return None;
@@ -71,10 +71,10 @@ pub fn coarse_views(photo: Size, needs: &ViewNeeds, focus: &Focus) -> Option<Coa
 #[must_use]
 pub fn opening_scale(photo: Size, needs: &ViewNeeds, focus: Option<&Focus>) -> f32 {
     let is_coarse_first = focus.filter(|focus| coarse_views(photo, needs, focus).is_some());
-    is_coarse_first.map_or_else(|| overview_scale(photo, needs).min(1.0), |focus| focus_scale(needs, focus))
+    is_coarse_first.map_or_else(|| overview_scale(photo, needs).min(1.0), |focus| focus_scale(needs, *focus))
 }
 
-fn focus_scale(needs: &ViewNeeds, focus: &Focus) -> f32 {
+fn focus_scale(needs: &ViewNeeds, focus: Focus) -> f32 {
     needs.required_scale() * (focus.object_px / needs.model_object_px).min(1.0)
 }
 
@@ -141,9 +141,9 @@ impl Bounds {
     fn of(cells: &[Cell]) -> Self {
         let mut bounds = Self { first: [u32::MAX; 2], end: [0; 2] };
         for cell in cells {
-            for axis in 0..2 {
-                bounds.first[axis] = bounds.first[axis].min(cell[axis]);
-                bounds.end[axis] = bounds.end[axis].max(cell[axis] + 1);
+            for (axis, &place) in cell.iter().enumerate() {
+                bounds.first[axis] = bounds.first[axis].min(place);
+                bounds.end[axis] = bounds.end[axis].max(place + 1);
             }
         }
         bounds
