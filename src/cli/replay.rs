@@ -10,6 +10,7 @@ use obscura::{
     kafka::{Producer, ReplayOptions, ReplayReport, replay_dead_letters},
     pipeline::original_message,
     store::remote::{StoreLimits, StoreSet},
+    trust::audit::Action,
 };
 use serde_json::json;
 
@@ -18,6 +19,7 @@ use super::{
     config_args::ConfigArgs,
     report::{print_problem, say},
     runtime,
+    wipe::command_log,
     worker_args::WorkerArgs,
 };
 
@@ -103,10 +105,16 @@ pub fn run(args: ReplayArgs) -> Result<ExitCode, Stop> {
 
 async fn replay(config: &Config, stream: &StreamConfig, options: &ReplayOptions) -> Result<ExitCode, FatalError> {
     let stores = StoreSet::open(&stream.stores, &stream.region, StoreLimits::default()).await?;
+    let mut log = if options.dry_run { None } else { command_log(stream, &stores, "replay")? };
     let producer = Producer::start(&stream.kafka)?;
     let report =
         replay_dead_letters(&stream.kafka, options, &producer, async |letter| original_message(&stores, &letter).await)
             .await?;
+    if let Some(mut log) = log.take() {
+        let facts = json!({ "selected": report.selected, "replayed": report.replayed, "failed": report.failed });
+        log.record(Action::Replayed, facts)?;
+        log.end().await?;
+    }
     tell(&report, options.dry_run, config.json);
     let is_whole = report.failed == 0 && report.without_original == 0;
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(EXIT_QUARANTINED) })

@@ -77,6 +77,12 @@ fn everything_that_a_worker_does_is_in_its_chain_over_kills_and_restarts() {
     for personal in ["Ada", "acme", "street", "broken", "uploads", "127.0.0.1"] {
         assert!(!text.contains(personal), "{personal} in {text}");
     }
+    // A command has a chain of its own.
+    world.replay(&["--dead-letters"]);
+    let sound = verify(&world, &keys, &[]);
+    assert!(sound.code == 0 && sound.stdout.contains("of 2 chains, 0 of workers at work"), "{sound:?}");
+    let replayed = self::records(&world).into_iter().find(|record| record["action"] == "replayed").unwrap();
+    assert_eq!(replayed["facts"], json!({"selected": 1, "replayed": 1, "failed": 0}));
 }
 
 #[test]
