@@ -179,7 +179,7 @@ fn a_stage_that_takes_too_long_ends_in_quarantine_and_the_rest_goes_on() {
     // 80 megapixels take one core several times the seconds that they get.
     image::GrayImage::new(10_000, 8000).save(bench.input().join("large.png")).unwrap();
     bench.put("small.png", &fs::read(fixture("png/rgb.png")).unwrap());
-    let (code, log) = run_once(&bench, &["--detect-s", "4", "--threads", "1"], &[]);
+    let (code, log) = run_once(&bench, &["--detect-s", "4", "--threads", "1", "--exhaustive"], &[]);
     assert_eq!((code, count(&log, "published")), (1, 1));
     let record = bench.record("large.png");
     assert_eq!((record["code"].as_str(), record["stage"].as_str()), (Some("timed_out"), Some("detect")));
