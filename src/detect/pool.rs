@@ -157,7 +157,7 @@ impl DetectorPool {
         self.models.iter().map(|model| model.queue.len()).sum()
     }
 
-    /// The scale at which a photo of this size is looked at first: see [`opening_scale`].
+    /// The scale at which a photo of this size is looked at first: the finest scale of its first views.
     #[must_use]
     pub fn opening_scale(&self, photo: Size) -> f32 {
         let scale = |model: &Arc<Model>| {
