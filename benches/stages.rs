@@ -6,7 +6,7 @@ use divan::{Bencher, black_box};
 use obscura::{
     config::Config,
     cpu::{CoreGate, CpuPool},
-    detect::{DetectionReport, DetectorPool},
+    detect::{DetectionReport, DetectorPool, Wanted},
     geometry::{BoxF, Size},
     photo::{self, Photo},
     pipeline::{Engine, StageClock},
