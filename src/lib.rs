@@ -21,7 +21,9 @@ pub mod plan;
 pub mod redact;
 pub mod source;
 pub mod store;
+mod strict_json;
 pub mod telemetry;
+pub mod trust;
 
 /// What this program calls itself: as git describes it in a release (`make release`), else the version of the package. Only
 /// told, never decided by: results follow from the package's version.
@@ -29,4 +31,3 @@ pub const VERSION: &str = match option_env!("OBSCURA_VERSION") {
     Some(described) => described,
     None => env!("CARGO_PKG_VERSION"),
 };
-pub mod trust;

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 use clap::Args;
 use obscura::{
     error::FatalError,
-    pipeline::{Destinations, Engine, IntakeOptions, Mode, Places, Vitals, Workshop, run as run_pipeline},
+    pipeline::{Destinations, Engine, IntakeOptions, Mode, Places, Vitals, Workshop, process_cpu, run as run_pipeline},
     plan::Profile,
     source::{ListSource, collect},
 };
@@ -51,18 +51,12 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Stop> {
         let engine = Engine::start(&config)?;
         let places = Places::Folder(Destinations::open(&config, out)?);
         let shop = Arc::new(Workshop::start(&engine, &config, places, Mode::OneShot { thumbnail_px: None })?);
-        let intake = IntakeOptions {
-            window: config.worker.window,
-            revoke: config.revoke_within(),
-            drain: config.worker.drain,
-            stall: config.worker.stall,
-            end_without_record: true,
-        };
-        let before = (Instant::now(), cpu_seconds()?);
+        let intake = IntakeOptions::new(&config, true);
+        let before = (Instant::now(), process_cpu());
         let source = ListSource::new(inputs.photos);
         let vitals = Arc::new(Vitals::default());
         let end = run_pipeline(Arc::clone(&shop), source, intake, vitals, signals.stop.clone(), |_| {}).await;
-        let (wall_s, cpu_s) = (before.0.elapsed().as_secs_f64(), cpu_seconds()? - before.1);
+        let (wall_s, cpu_s) = (before.0.elapsed().as_secs_f64(), process_cpu().saturating_sub(before.1).as_secs_f64());
         match end {
             Ok(end) if !end.stopped => {}
             Ok(_) => signal_hook::low_level::exit(signals.exit_code().map_or(1, i32::from)),
@@ -112,19 +106,6 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Stop> {
         profile.peak_memory_mib,
     ));
     Ok(ExitCode::SUCCESS)
-}
-
-/// What this process has computed so far, of all its threads, those that have ended included.
-fn cpu_seconds() -> Result<f64, FatalError> {
-    // Linux counts in hundredths for programs, whatever it does inside (proc(5), `sysconf(_SC_CLK_TCK)`).
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let unknown = || FatalError::new("cannot read this process's CPU time", "run it where /proc is mounted");
-    let stat = fs::read_to_string("/proc/self/stat").map_err(|_| unknown())?;
-    // The name of the program stands in brackets and may hold anything.
-    let (_, fields) = stat.rsplit_once(") ").ok_or_else(unknown)?;
-    let of =
-        |index: usize| fields.split(' ').nth(index).and_then(|field| field.parse::<f64>().ok()).ok_or_else(unknown);
-    Ok((of(11)? + of(12)?) / TICKS_PER_SECOND)
 }
 
 fn peak_memory_mib() -> f64 {

@@ -2,9 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, OpenOptions},
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -15,7 +13,7 @@ use obscura::{
     trust::{ENVELOPE_SUFFIX, Envelope, read_project_keys},
 };
 
-use super::{EXIT_QUARANTINED, Stop, report::print_problem};
+use super::{EXIT_QUARANTINED, Stop, files::create, report::print_problem};
 
 /// Decrypt an object of a store with `encryption = "envelope"`
 #[derive(Debug, Args)]
@@ -78,12 +76,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FatalError> {
 }
 
 fn write_new(path: &Path, photo: &[u8]) -> Result<(), FatalError> {
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(photo)?;
-        file.sync_all()
-    };
-    write().map_err(|error| {
+    create(path, photo, 0o600).map_err(|error| {
         FatalError::new(format!("cannot write `{}`: {error}", path.display()), "choose a name that is not taken")
     })
 }

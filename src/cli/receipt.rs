@@ -1,9 +1,7 @@
 //! `obscura receipt`: keys that sign receipts, and checking a receipt against its photo.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -17,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     EXIT_QUARANTINED, Stop,
+    files::create,
     report::{print_problem, say},
 };
 
@@ -106,12 +105,7 @@ fn keygen(args: &KeygenArgs) -> Result<ExitCode, FatalError> {
 
 /// Keys are never replaced.
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), FatalError> {
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|error| {
+    create(path, text.as_bytes(), mode).map_err(|error| {
         FatalError::new(
             format!("cannot write the key `{}`: {error}", path.display()),
             "choose a name that is not taken; keys are never replaced",

@@ -85,13 +85,7 @@ pub(super) async fn work(
     let destinations = Destinations::open(config, output_dir)?;
     let thumbnail_px = reporter.wants_thumbnails().then_some(THUMBNAIL_PX);
     let shop = Workshop::start(&engine, config, Places::Folder(destinations.clone()), Mode::OneShot { thumbnail_px })?;
-    let intake = IntakeOptions {
-        window: config.worker.window,
-        revoke: config.revoke_within(),
-        drain: config.worker.drain,
-        stall: config.worker.stall,
-        end_without_record: true,
-    };
+    let intake = IntakeOptions::new(config, true);
     let started = Instant::now();
     let source = ListSource::new(inputs.photos);
     let vitals = Arc::new(Vitals::default());

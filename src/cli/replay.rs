@@ -17,9 +17,9 @@ use serde_json::json;
 use super::{
     EXIT_QUARANTINED, Stop,
     config_args::ConfigArgs,
+    region::command_log,
     report::{print_problem, say},
     runtime,
-    wipe::command_log,
     worker_args::WorkerArgs,
 };
 

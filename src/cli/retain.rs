@@ -15,7 +15,14 @@ use obscura::{
 };
 use serde_json::json;
 
-use super::{Stop, config_args::ConfigArgs, report::say, runtime, wipe::command_log, worker_args::WorkerArgs};
+use super::{
+    Stop,
+    config_args::ConfigArgs,
+    region::{command_log, stream_of},
+    report::say,
+    runtime,
+    worker_args::WorkerArgs,
+};
 
 /// Remove what is older than its route allows
 #[derive(Debug, Args)]
@@ -61,10 +68,7 @@ fn owner(text: &str) -> Result<Owner, String> {
 
 pub fn run(args: RetainArgs) -> Result<ExitCode, Stop> {
     let config = args.config.resolve_with(*args.worker)?;
-    let stream = config
-        .stream
-        .as_ref()
-        .ok_or_else(|| FatalError::new("expected stores and routes, found none", "name the worker's `--config`"))?;
+    let stream = stream_of(&config)?;
     let hold = args.hold.map(|owner| (owner, true)).or_else(|| args.release.map(|owner| (owner, false)));
     runtime()?.block_on(work(&config, stream, hold, args.dry_run))?;
     Ok(ExitCode::SUCCESS)

@@ -10,8 +10,8 @@ use obscura::{
     event::{Owner, is_safe_name},
     store::remote::{StoreLimits, StoreSet},
     trust::{
-        ENVELOPE_SUFFIX, Envelope, ProjectKey, ProjectKeys, SigningKey,
-        audit::{Action, CommandLog, scope},
+        ENVELOPE_SUFFIX, Envelope, ProjectKey, ProjectKeys,
+        audit::{Action, scope},
         read_project_keys,
     },
 };
@@ -20,6 +20,7 @@ use serde_json::json;
 use super::{
     EXIT_QUARANTINED, Stop,
     config_args::ConfigArgs,
+    region::{command_log, stream_of},
     report::{print_problem, say},
     runtime,
     worker_args::WorkerArgs,
@@ -77,10 +78,7 @@ pub fn run(args: RewrapArgs) -> Result<ExitCode, Stop> {
         FatalError::new(format!("cannot read the project key `{}`: {error}", path.display()), "check the path")
     })?;
     let config = args.config.resolve_with(*args.worker)?;
-    let stream = config
-        .stream
-        .as_ref()
-        .ok_or_else(|| FatalError::new("expected stores and routes, found none", "name the worker's `--config`"))?;
+    let stream = stream_of(&config)?;
     let owner = Owner { tenant: args.tenant, project: args.project };
     Ok(runtime()?.block_on(rewrap(&config, stream, &owner, &old, args.dry_run))?)
 }
@@ -95,14 +93,7 @@ async fn rewrap(
     let fatal = |error: PhotoError| FatalError::new(error.detail, error.hint);
     let new = ProjectKeys::new(stream.project_keys.clone()).of(owner).map_err(fatal)?;
     let stores = StoreSet::open(&stream.stores, &stream.region, StoreLimits::default()).await?;
-    let mut log = match &stream.audit {
-        Some(audit) if !dry_run => {
-            let key = SigningKey::read(&audit.key_file);
-            let key = key.map_err(|error| FatalError::new(error.to_string(), error.hint()))?;
-            Some(CommandLog::begin(stores.get(&audit.store).map_err(fatal)?.clone(), key, "rewrap")?)
-        }
-        _ => None,
-    };
+    let mut log = if dry_run { None } else { command_log(stream, &stores, "rewrap")? };
     let mut counts = Counts::default();
     for (name, prefix) in stream.written_places() {
         let store = stores.get(name).map_err(fatal)?;

@@ -232,13 +232,7 @@ impl Worker {
         vitals.set_joined(source.has_joined());
         vitals.warm();
         tracing::info!(version = obscura::VERSION, threads = config.worker_count(), "ready");
-        let intake = IntakeOptions {
-            window: config.worker.window,
-            revoke: config.revoke_within(),
-            drain: config.worker.drain,
-            stall: config.worker.stall,
-            end_without_record: false,
-        };
+        let intake = IntakeOptions::new(config, false);
         let metrics = Arc::clone(shop.metrics());
         let end = run_pipeline(Arc::clone(&shop), source, intake, vitals, signals.stop.clone(), log_outcome).await;
         let seconds = started.elapsed().as_secs_f64();

@@ -20,6 +20,7 @@ use serde_json::json;
 use super::{
     EXIT_QUARANTINED, Stop,
     config_args::ConfigArgs,
+    region::{command_log, stream_of},
     report::{print_problem, say},
     runtime,
     worker_args::WorkerArgs,
@@ -92,10 +93,7 @@ struct Plan {
 
 pub fn run(args: WipeArgs) -> Result<ExitCode, Stop> {
     let config = args.config.resolve_with(*args.worker)?;
-    let stream = config
-        .stream
-        .as_ref()
-        .ok_or_else(|| FatalError::new("expected stores and routes, found none", "name the worker's `--config`"))?;
+    let stream = stream_of(&config)?;
     let scope = scope(stream, args.tenant, args.project, args.uploader)?;
     let key_file = args.signing_key.or_else(|| stream.audit.as_ref().map(|audit| audit.key_file.clone()));
     let key_file = key_file.or_else(|| config.receipt_key_file.clone());
@@ -158,19 +156,6 @@ async fn work(config: &Config, stream: &StreamConfig, plan: Plan) -> Result<Exit
         log.end().await?;
     }
     Ok(code)
-}
-
-/// The audit log of this command, where the configuration has one.
-pub(super) fn command_log(
-    stream: &StreamConfig,
-    stores: &StoreSet,
-    command: &str,
-) -> Result<Option<CommandLog>, FatalError> {
-    let Some(audit) = &stream.audit else { return Ok(None) };
-    let key = SigningKey::read(&audit.key_file);
-    let key = key.map_err(|error| FatalError::new(error.to_string(), error.hint()))?;
-    let store = stores.get(&audit.store).map_err(|error| FatalError::new(error.detail, "see `audit.store`"))?;
-    CommandLog::begin(store.clone(), key, command).map(Some)
 }
 
 async fn wiped(

@@ -49,9 +49,9 @@ const MAX_COARSE_SHARE: f64 = 0.5;
 
 /// The views to begin with, or none where it is better to look everywhere at once.
 #[must_use]
-pub fn coarse_views(photo: Size, needs: &ViewNeeds, focus: &Focus) -> Option<CoarseViews> {
+pub fn coarse_views(photo: Size, needs: &ViewNeeds, focus: Focus) -> Option<CoarseViews> {
     let long_side = photo.long_side() as f32;
-    let focus_scale = focus_scale(needs, *focus);
+    let focus_scale = focus_scale(needs, focus);
     // A photo that fits one view is seen enlarged, which no look at a smaller picture replaces.
     if overview_scale(photo, needs) >= needs.required_scale() {
         return None;
@@ -69,9 +69,9 @@ pub fn coarse_views(photo: Size, needs: &ViewNeeds, focus: &Focus) -> Option<Coa
 /// The scale of the finest views that show the whole photo before any part of it is asked for: what a photo that can be
 /// opened at several scales should be opened at.
 #[must_use]
-pub fn opening_scale(photo: Size, needs: &ViewNeeds, focus: Option<&Focus>) -> f32 {
-    let is_coarse_first = focus.filter(|focus| coarse_views(photo, needs, focus).is_some());
-    is_coarse_first.map_or_else(|| overview_scale(photo, needs).min(1.0), |focus| focus_scale(needs, *focus))
+pub fn opening_scale(photo: Size, needs: &ViewNeeds, focus: Option<Focus>) -> f32 {
+    let is_coarse_first = focus.filter(|&focus| coarse_views(photo, needs, focus).is_some());
+    is_coarse_first.map_or_else(|| overview_scale(photo, needs).min(1.0), |focus| focus_scale(needs, focus))
 }
 
 fn focus_scale(needs: &ViewNeeds, focus: Focus) -> f32 {
@@ -297,7 +297,7 @@ mod tests {
             others in proptest::collection::vec((0.0f32..1.0, 0.0f32..1.0), 0..60),
         ) {
             let photo = Size::new(width, height);
-            let Some(coarse) = coarse_views(photo, &needs, &focus(&needs)) else { return Ok(()) };
+            let Some(coarse) = coarse_views(photo, &needs, focus(&needs)) else { return Ok(()) };
             // Any object of any size, log-uniform from the smallest to the whole photo, seen by a sign in its middle.
             let largest = width.min(height) as f32;
             let smallest = needs.min_object_px.min(largest);
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn a_quiet_photo_of_twelve_megapixels_costs_a_tenth() {
         let photo = Size::new(4032, 3024);
-        let coarse = coarse_views(photo, &FACE, &focus(&FACE)).unwrap();
+        let coarse = coarse_views(photo, &FACE, focus(&FACE)).unwrap();
         let all = pixels(&crate::detect::plan_views(photo, &FACE));
         assert!(pixels(&coarse.views) * 7 < all, "{} of {all}", pixels(&coarse.views));
         assert!(fine_views(photo, &FACE, &[]).is_empty());
@@ -371,7 +371,7 @@ mod tests {
     #[test]
     fn small_photos_are_seen_whole_and_enlarged_instead() {
         for size in [Size::new(400, 280), Size::new(896, 600), Size::new(5, 800)] {
-            assert_eq!(coarse_views(size, &FACE, &focus(&FACE)), None, "{size:?}");
+            assert_eq!(coarse_views(size, &FACE, focus(&FACE)), None, "{size:?}");
         }
     }
 

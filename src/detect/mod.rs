@@ -32,7 +32,7 @@ pub use self::stub::StubDetector;
 pub use self::{
     areas::{Areas, Polygon},
     families::Family,
-    focus::{Focus, Sign, coarse_views, fine_views},
+    focus::Focus,
     known::{KnownObject, check_health, known_object},
     manifest::{ChannelOrder, InputSpec, MANIFEST_FILE, Manifest, ModelSpec, VerifiedModel},
     pool::{DetectorPool, ModelSet, PoolOptions, SharedPhoto},

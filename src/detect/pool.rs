@@ -160,9 +160,7 @@ impl DetectorPool {
     /// The scale at which a photo of this size is looked at first: the finest scale of its first views.
     #[must_use]
     pub fn opening_scale(&self, photo: Size) -> f32 {
-        let scale = |model: &Arc<Model>| {
-            opening_scale(photo, &model.spec.view_needs(model.min_object_px), model.focus.as_ref())
-        };
+        let scale = |model: &Arc<Model>| opening_scale(photo, &model.spec.view_needs(model.min_object_px), model.focus);
         self.models.iter().filter(|model| !model.is_blind).map(scale).fold(0.0, f32::max)
     }
 

@@ -115,7 +115,7 @@ impl ReportBuilder {
     /// little as `focus` says in views that are coarser.
     pub(super) fn expect(&mut self, spec: &ModelSpec, needs: ViewNeeds, focus: Option<Focus>, min_score: f32) {
         let facts = ModelFacts { name: spec.name.clone(), sha256: spec.sha256.clone() };
-        let coarse = focus.and_then(|focus| Some((focus, coarse_views(self.photo, &needs, &focus)?)));
+        let coarse = focus.and_then(|focus| Some((focus, coarse_views(self.photo, &needs, focus)?)));
         let mut expected = Expected {
             classes: spec.classes(),
             usual_min_score: spec.min_score,

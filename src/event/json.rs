@@ -1,18 +1,14 @@
-//! JSON from strangers: bounded in depth and number of values, and without a name given twice.
-//!
-//! Two values under one name are read as the first by some programs and as the last by others (RFC 8259, section 4),
-//! so whoever checked the message before may have seen another photo. Such a message is refused (as RFC 7493 asks).
-
-use std::{cell::Cell, fmt};
+//! JSON from strangers: bounded in size, depth and number of values, and without a name given twice, since whoever checked
+//! the message before may have seen another photo.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{
     UnknownEvent,
     limits::{MAX_DEPTH, MAX_PAYLOAD_BYTES, MAX_VALUES},
 };
+use crate::strict_json;
 
 pub(super) type Fields = Map<String, Value>;
 
@@ -24,114 +20,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value, UnknownEvent> {
     if bytes.len() > MAX_PAYLOAD_BYTES {
         return Err(UnknownEvent::new(format!("{} bytes, more than {MAX_PAYLOAD_BYTES}", bytes.len())));
     }
-    let facts = Facts { values: Cell::new(0), reason: Cell::new("something that is no JSON") };
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0, facts: &facts }
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|_| UnknownEvent::new(facts.reason.get()))?;
-    Ok(value)
+    strict_json::read(bytes, MAX_DEPTH, MAX_VALUES).map_err(|refused| UnknownEvent::new(refused.reason))
 }
 
 /// The JSON value in base64, as Pub/Sub and CloudEvents carry it.
 pub(super) fn read_base64(text: &str) -> Result<Value, UnknownEvent> {
     read(&STANDARD.decode(text).map_err(|_| UnknownEvent::new("data that is no base64"))?)
-}
-
-struct Facts {
-    values: Cell<usize>,
-    /// What to say if reading fails.
-    reason: Cell<&'static str>,
-}
-
-#[derive(Clone, Copy)]
-struct Strict<'a> {
-    depth: usize,
-    facts: &'a Facts,
-}
-
-impl<'a> Strict<'a> {
-    fn fail<E: Error>(self, reason: &'static str) -> E {
-        self.facts.reason.set(reason);
-        E::custom(reason)
-    }
-
-    fn inner<E: Error>(self) -> Result<Strict<'a>, E> {
-        if self.depth == MAX_DEPTH {
-            return Err(self.fail("JSON that is nested too deep"));
-        }
-        Ok(Strict { depth: self.depth + 1, ..self })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let values = self.facts.values.get() + 1;
-        self.facts.values.set(values);
-        if values > MAX_VALUES {
-            return Err(self.fail("JSON with too many values"));
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
-        let mut values = Vec::new();
-        while let Some(value) = list.next_element_seed(inner)? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
-        let mut fields = Fields::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let value = map.next_value_seed(inner)?;
-            if fields.insert(name, value).is_some() {
-                return Err(self.fail("JSON with a name given twice"));
-            }
-        }
-        Ok(Value::Object(fields))
-    }
 }
 
 /// The text under a name; none if it is absent, null or empty.

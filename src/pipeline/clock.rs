@@ -53,7 +53,8 @@ impl Begin {
 }
 
 /// CPU time of all threads of the process so far.
-fn process_cpu() -> Duration {
+#[must_use]
+pub fn process_cpu() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::try_from(spent).unwrap_or_default()
 }

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, watch};
 pub use self::{
     breaker::{Breaker, Breakers, RetryPolicy},
     budget::Budget,
-    clock::StageClock,
+    clock::{StageClock, process_cpu},
     engine::{Engine, Policy, models_dir, onnxruntime_library},
     errand::{Destinations, Places, StoredMessage, StreamPlaces, original_message},
     intake::{IntakeOptions, RunEnd},

@@ -1,12 +1,9 @@
 //! JSON that has one form only (RFC 8785, the JSON Canonicalization Scheme), and reading JSON that has one meaning only.
 
-use std::fmt;
+use serde::Serialize;
+use serde_json::Value;
 
-use serde::{
-    Serialize,
-    de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::{Map, Value};
+use crate::strict_json;
 
 /// The canonical bytes of what `value` is as JSON.
 ///
@@ -24,67 +21,8 @@ pub fn canonical(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
 /// # Errors
 /// If it is no such JSON.
 pub fn read_strictly(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0)
-}
-
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without a name given twice")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(list.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some((name, Strict(value))) = entries.next_entry::<String, Strict>()? {
-            if map.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name is given twice"));
-            }
-        }
-        Ok(map.into())
-    }
+    // Our own documents: serde_json's bound on depth and the size of the file are enough.
+    strict_json::read(bytes, usize::MAX, usize::MAX).map_err(|refused| refused.error)
 }
 
 #[cfg(test)]

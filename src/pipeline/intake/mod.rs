@@ -26,6 +26,7 @@ use super::{
     vitals::Vitals,
 };
 use crate::{
+    config::Config,
     error::{ErrorCode, FatalError, PhotoError, Stage},
     source::{
         Ack, AckSender, Acks, AfterDrop, Delivered, DeliveryId, OffsetTracker, Partition, Source, SourceEvent, Upload,
@@ -53,6 +54,20 @@ pub struct IntakeOptions {
     pub stall: Duration,
     /// Whether a photo counts as done although its quarantine record could not be written.
     pub end_without_record: bool,
+}
+
+impl IntakeOptions {
+    /// As configured.
+    #[must_use]
+    pub fn new(config: &Config, end_without_record: bool) -> Self {
+        Self {
+            window: config.worker.window,
+            revoke: config.revoke_within(),
+            drain: config.worker.drain,
+            stall: config.worker.stall,
+            end_without_record,
+        }
+    }
 }
 
 /// How a run ended.
