@@ -1,5 +1,6 @@
 //! What the worker costs beside what nobody could save: CPU of its process for each photo, with detectors that cost
-//! nothing, beside a bare get, two SHA-256 and a put of the same bytes in the same run; and with the real ones, beside the
+//! nothing, beside a bare get, two SHA-256 and a put of the same bytes in the same run, and what it adds to the one-shot
+//! command with such detectors, which reads, walks, hashes and writes the photo too; and with the real ones, beside the
 //! one-shot command. `make bench-worker PHOTOS=dir`.
 
 #[path = "../tests/support/mod.rs"]
@@ -11,11 +12,20 @@ mod world;
 use std::{fs, path::PathBuf, process::Command};
 
 use object_store::ObjectStoreExt;
-use support::{obscura, servers::s3::path, worker::Worker};
+use support::{
+    obscura,
+    servers::{
+        kafka::Kafka,
+        s3::{S3Options, path},
+    },
+    worker::Worker,
+};
 use world::World;
 
 /// Rounds over all photos.
 const ROUNDS: usize = 8;
+/// Detectors that cost nothing.
+const STUB: (&str, &str) = ("OBSCURA_STUB_DETECTORS", "1");
 /// The kernel counts CPU in hundredths of a second.
 const TICKS_A_SECOND: f64 = 100.0;
 
@@ -28,12 +38,15 @@ fn main() {
     let photos = photos();
     let megabytes = photos.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() as f64 / photos.len() as f64 / 1e6;
     let bare = bare_cost(&photos);
-    let stub = worker_cost(&photos, &[("OBSCURA_STUB_DETECTORS", "1")], ROUNDS);
+    let stub = worker_cost(&photos, &[STUB], ROUNDS);
     let real = worker_cost(&photos, &[], 1);
-    let one_shot = one_shot_cost();
+    let stub_one_shot = one_shot_cost(&[STUB], ROUNDS);
+    let one_shot = one_shot_cost(&[], 1);
     println!("| {} photos of {megabytes:.1} MB | CPU ms a photo | ratio |\n|---|---|---|", photos.len());
     println!("| bare get, two SHA-256, put | {bare:.1} | 1 |");
     println!("| worker, detectors that cost nothing | {stub:.1} | {:.2} |", stub / bare);
+    println!("| one-shot command, detectors that cost nothing | {stub_one_shot:.1} | {:.2} |", stub_one_shot / bare);
+    println!("| what the worker adds to it | {:.1} | {:.2} |", stub - stub_one_shot, (stub - stub_one_shot) / bare);
     println!("| one-shot command | {one_shot:.0} | 1 |");
     println!("| worker | {real:.0} | {:.2} |", real / one_shot);
 }
@@ -94,7 +107,8 @@ fn bare(endpoint: &str) {
 }
 
 fn worker_cost(photos: &[(String, Vec<u8>)], variables: &[(&str, &str)], rounds: usize) -> f64 {
-    let world = World::new(1);
+    let options = S3Options { checksums: true, ..S3Options::default() };
+    let world = World::with(Kafka::shared(), 1, options);
     let mut worker: Worker = world.start_with(0, &[], variables);
     worker.wait_for("ready");
     let events: Vec<_> = (0..rounds)
@@ -114,19 +128,26 @@ fn worker_cost(photos: &[(String, Vec<u8>)], variables: &[(&str, &str)], rounds:
 }
 
 /// Less what starting takes, which is that of a run over nothing.
-fn one_shot_cost() -> f64 {
-    let out = tempfile::tempdir().unwrap();
-    let photos = folder();
-    let count = support::files_below(&photos).len() as f64;
+fn one_shot_cost(variables: &[(&str, &str)], rounds: usize) -> f64 {
+    let work = tempfile::tempdir().unwrap();
+    let (many, none) = (work.path().join("many"), work.path().join("none"));
+    let photos = support::files_below(&folder());
+    for (at, photo) in photos.iter().enumerate() {
+        for round in 0..rounds {
+            let folder = many.join(format!("{round}-{at}"));
+            fs::create_dir_all(&folder).unwrap();
+            fs::copy(photo, folder.join(support::name_of(photo))).unwrap();
+        }
+    }
+    fs::create_dir(&none).unwrap();
     let cost = |input: &std::path::Path| {
         let before = children_cpu_s();
-        let status =
-            obscura().arg("redact").arg(input).arg("--out").arg(out.path().join("out")).output().unwrap().status;
-        assert!(status.success());
+        let mut command = obscura();
+        command.arg("redact").arg(input).arg("--out").arg(work.path().join("out"));
+        assert!(command.envs(variables.iter().copied()).output().unwrap().status.success());
         children_cpu_s() - before
     };
-    let empty = tempfile::tempdir().unwrap();
-    1000.0 * (cost(&photos) - cost(empty.path())) / count
+    1000.0 * (cost(&many) - cost(&none)) / (rounds * photos.len()) as f64
 }
 
 /// Seconds of CPU of all children that have ended (proc(5), fields 16 and 17).

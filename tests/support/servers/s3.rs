@@ -59,12 +59,15 @@ pub struct S3Options {
     pub owners: BTreeMap<String, String>,
     /// Serve https with a certificate for `localhost`.
     pub tls: bool,
+    /// Keep a CRC-64 of each object and tell it to who asks, as Amazon does for every upload.
+    pub checksums: bool,
 }
 
 impl Default for S3Options {
     fn default() -> Self {
         let (bucket_regions, owners) = (BTreeMap::new(), BTreeMap::new());
-        Self { region: "eu-central-1".to_owned(), bucket_regions, users: Vec::new(), owners, tls: false }
+        let region = "eu-central-1".to_owned();
+        Self { region, bucket_regions, users: Vec::new(), owners, tls: false, checksums: false }
     }
 }
 

@@ -12,6 +12,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+use crc_fast::{CrcAlgorithm, checksum};
 use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Method, Request, Response,
@@ -98,7 +100,7 @@ impl Front {
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>, socket: Arc<Socket>) -> io::Result<Response<Sent>> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
         let (bucket, key) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
         let fault = self.faults.of(parts.method.as_str(), bucket, key);
@@ -129,6 +131,11 @@ impl Front {
         }
         let bytes = body.collect().await.map_err(io::Error::other)?.to_bytes();
         note(&|access| access.bytes_in = bytes.len() as u64);
+        if self.options.checksums && parts.method == Method::PUT && !bytes.is_empty() {
+            let sum = checksum(CrcAlgorithm::Crc64Nvme, &bytes).to_be_bytes();
+            let sum = HeaderValue::from_str(&BASE64_STANDARD.encode(sum)).unwrap();
+            parts.headers.insert("x-amz-checksum-crc64nvme", sum);
+        }
         let answer = match fault {
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Error(status, code)) => error(status, code),
