@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make what is published of a version, in dist/: `scripts/release.sh [PROGRAM]`. Without PROGRAM it is built.
+# Make what is published of a version: `scripts/release.sh [PROGRAM [OUT]]`. Without PROGRAM it is built; OUT is dist/.
 #
 #   obscura-VERSION-PLATFORM.tar.gz   program, ONNX Runtime, models, licences, completions, man pages
 #   obscura-VERSION.cdx.json          what it is made of: CycloneDX
@@ -27,6 +27,7 @@ else
 fi
 
 scripts/setup.sh --release
+out=${2:-dist}
 if [ $# -gt 0 ]; then
     program=$1
 else
@@ -35,27 +36,27 @@ else
 fi
 
 name=obscura-$version-$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m)
-rm -rf dist
-mkdir -p dist/tree
-docker/root.sh "$program" dist/tree
-mv dist/tree/opt/obscura "dist/$name"
-rm -r dist/tree
-cp README.md "dist/$name/"
-mkdir -p "dist/$name/share/man/man1" "dist/$name/share/completions"
-"$program" man "dist/$name/share/man/man1"
+rm -rf "$out"
+mkdir -p "$out/tree"
+docker/root.sh "$program" "$out/tree"
+mv "$out/tree/opt/obscura" "$out/$name"
+rm -r "$out/tree"
+cp README.md "$out/$name/"
+mkdir -p "$out/$name/share/man/man1" "$out/$name/share/completions"
+"$program" man "$out/$name/share/man/man1"
 for shell in bash zsh fish elvish powershell; do
-    "$program" completions "$shell" > "dist/$name/share/completions/obscura.$shell"
+    "$program" completions "$shell" > "$out/$name/share/completions/obscura.$shell"
 done
-chmod -R u=rwX,go=rX "dist/$name"
+chmod -R u=rwX,go=rX "$out/$name"
 
-tar --create --gzip --directory dist --file "dist/$name.tar.gz" --sort=name --owner=0 --group=0 --numeric-owner \
+tar --create --gzip --directory "$out" --file "$out/$name.tar.gz" --sort=name --owner=0 --group=0 --numeric-owner \
     --mtime="@$(git log -1 --format=%ct)" "$name"
-cp "dist/$name/share/licenses/crates" "dist/obscura-$version-licences.txt"
+cp "$out/$name/share/licenses/crates" "$out/obscura-$version-licences.txt"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps \
     --override-filename obscura-sbom
-python3 scripts/complete_sbom.py obscura-sbom.json "dist/obscura-$version.cdx.json" "dist/$name" \
+python3 scripts/complete_sbom.py obscura-sbom.json "$out/obscura-$version.cdx.json" "$out/$name" \
     "$(cat .setup/onnxruntime/version)"
 rm obscura-sbom.json benches/obscura-sbom.json
-rm -r "dist/$name"
-(cd dist && sha256sum -- * > ../SHA256SUMS.new && mv ../SHA256SUMS.new SHA256SUMS)
-ls -l dist
+rm -r "$out/$name"
+(cd "$out" && sums=$(sha256sum -- *) && printf '%s\n' "$sums" > SHA256SUMS)
+ls -l "$out"

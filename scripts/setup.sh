@@ -224,6 +224,11 @@ cargo_tool() {
     cargo install --quiet --locked "$1@$2"
 }
 
+# What writes the bill of materials.
+setup_release() {
+    cargo_tool cargo-cyclonedx 0.5.9
+}
+
 # What builds librdkafka, the Kafka client.
 need cc gcc
 need make make
@@ -250,7 +255,8 @@ for argument in "$@"; do
             npm_packages azurite Azurite
             need chromium chromium
             npm_packages browser "what drives the browser"
-            setup_moto ;;
+            setup_moto
+            setup_release ;;
         --bench)
             need cmake cmake
             # Without it turbojpeg has no SIMD, which would flatter us.
@@ -263,7 +269,7 @@ for argument in "$@"; do
             cargo_tool cargo-machete 0.9.2
             need promtool prometheus
             setup_ops ;;
-        --release) cargo_tool cargo-cyclonedx 0.5.9 ;;
+        --release) setup_release ;;
         --gpu) setup_onnxruntime_gpu ;;
         --fuzz) cargo_tool cargo-fuzz 0.13.2 ;;
         *) echo "error: unknown argument $argument" >&2; exit 2 ;;

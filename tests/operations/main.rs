@@ -1,4 +1,5 @@
-//! What operators rely on: the image's files, the configurations that are shipped, alerts and dashboards.
+//! What operators rely on: the image's files, the configurations that are shipped, alerts, dashboards and
+//! releases.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -7,4 +8,5 @@ mod images;
 mod planning;
 mod prometheus;
 mod regions;
+mod release;
 mod status_page;
