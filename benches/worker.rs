@@ -1,7 +1,7 @@
 //! What the worker costs beside what nobody could save: CPU of its process for each photo, with detectors that cost
 //! nothing, beside a bare get, two SHA-256 and a put of the same bytes in the same run, and what it adds to the one-shot
 //! command with such detectors, which reads, walks, hashes and writes the photo too; and with the real ones, beside the
-//! one-shot command. `make bench-worker PHOTOS=dir`.
+//! one-shot command. Then what proofs and encryption add to that. `make bench-worker PHOTOS=dir`.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -11,6 +11,7 @@ mod world;
 
 use std::{fs, path::PathBuf, process::Command};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use object_store::ObjectStoreExt;
 use support::{
     obscura,
@@ -38,8 +39,11 @@ fn main() {
     let photos = photos();
     let megabytes = photos.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() as f64 / photos.len() as f64 / 1e6;
     let bare = bare_cost(&photos);
-    let stub = worker_cost(&photos, &[STUB], ROUNDS);
-    let real = worker_cost(&photos, &[], 1);
+    let stub = worker_cost(&photos, &[STUB], ROUNDS, |_| {});
+    let unproved = worker_cost(&photos, &[STUB], ROUNDS, without_proofs);
+    let proved = worker_cost(&photos, &[STUB], ROUNDS, with_proofs);
+    let sealed = worker_cost(&photos, &[STUB], ROUNDS, with_envelopes);
+    let real = worker_cost(&photos, &[], 1, |_| {});
     let stub_one_shot = one_shot_cost(&[STUB], ROUNDS);
     let one_shot = one_shot_cost(&[], 1);
     println!("| {} photos of {megabytes:.1} MB | CPU ms a photo | ratio |\n|---|---|---|", photos.len());
@@ -49,6 +53,40 @@ fn main() {
     println!("| what the worker adds to it | {:.1} | {:.2} |", stub - stub_one_shot, (stub - stub_one_shot) / bare);
     println!("| one-shot command | {one_shot:.0} | 1 |");
     println!("| worker | {real:.0} | {:.2} |", real / one_shot);
+    println!("\n| what it adds to a photo of the worker | CPU ms | share |\n|---|---|---|");
+    for (what, with, without) in [
+        ("receipt as an object, signatures and audit log", proved, unproved),
+        ("envelope encryption of the result", sealed, stub),
+    ] {
+        println!("| {what} | {:.1} | {:.1} % |", with - without, 100.0 * (with - without) / real);
+    }
+}
+
+/// Receipts only in the outcome event, and not signed.
+fn without_proofs(world: &mut World) {
+    world.more.push_str("[receipts]\ndeliver = \"topic\"\n");
+}
+
+fn with_proofs(world: &mut World) {
+    let key = receipt_key(world);
+    world.more = format!("[receipts]\nkey_file = \"{key}\"\n[audit]\nkey_file = \"{key}\"\ninterval_s = 1\n");
+}
+
+fn with_envelopes(world: &mut World) {
+    let keys = world.dir.path().join("projects");
+    fs::create_dir_all(keys.join("acme")).unwrap();
+    fs::write(keys.join("acme/street.key"), BASE64_STANDARD.encode([1; 32])).unwrap();
+    world.more = format!("[encryption]\nkey_dir = \"{}\"\n", keys.display());
+    world.sealed = vec!["redacted"];
+}
+
+/// The file of a new key that signs.
+fn receipt_key(world: &World) -> String {
+    let (private, public) = (world.dir.path().join("receipt.key"), world.dir.path().join("receipt.pub"));
+    let mut command = obscura();
+    command.args(["receipt", "keygen", "--private"]).arg(&private).arg("--public").arg(public);
+    assert!(command.output().unwrap().status.success());
+    private.display().to_string()
 }
 
 fn folder() -> PathBuf {
@@ -106,9 +144,15 @@ fn bare(endpoint: &str) {
     println!("{}", cpu_s("self"));
 }
 
-fn worker_cost(photos: &[(String, Vec<u8>)], variables: &[(&str, &str)], rounds: usize) -> f64 {
+fn worker_cost(
+    photos: &[(String, Vec<u8>)],
+    variables: &[(&str, &str)],
+    rounds: usize,
+    set_up: impl Fn(&mut World),
+) -> f64 {
     let options = S3Options { checksums: true, ..S3Options::default() };
-    let world = World::with(Kafka::shared(), 1, options);
+    let mut world = World::with(Kafka::shared(), 1, options);
+    set_up(&mut world);
     let mut worker: Worker = world.start_with(0, &[], variables);
     worker.wait_for("ready");
     let events: Vec<_> = (0..rounds)
