@@ -6,9 +6,9 @@
 import numpy as np
 
 STEP = 16
-# Of regions of a single cell.
+# Of regions of a single cell, whose colour is that of the region's frame: a share of the shorter side, in pixels at least 1.
 SOLID_STEP = 32
-STYLES = ("mosaic", "blur", "solid")
+FRAME = 16
 
 
 def cell_px(width: int, height: int, style: str, cells: int, cell_step: int = 1) -> int:
@@ -27,10 +27,25 @@ def quantised(means: np.ndarray) -> np.ndarray:
 def colours(clear: np.ndarray, side: int) -> np.ndarray:
     """The cells' colours, int [rows, columns, 3], of a region, uint8 [height, width, 3]."""
     height, width = clear.shape[:2]
+    if max(height, width) <= side:
+        return quantised(frame(clear)[None, None])
     tops, lefts = np.arange(0, height, side), np.arange(0, width, side)
     sums = np.add.reduceat(np.add.reduceat(clear.astype(np.int64), tops, axis=0), lefts, axis=1)
     heights, widths = np.diff(np.append(tops, height)), np.diff(np.append(lefts, width))
     return quantised(sums // (heights[:, None] * widths[None, :])[..., None])
+
+
+def frame_px(width: int, height: int) -> int:
+    """How thick the frame of a region is."""
+    return max(1, min(width, height) // FRAME)
+
+
+def frame(clear: np.ndarray) -> np.ndarray:
+    """The average of a region's frame, int [3]."""
+    thick = frame_px(clear.shape[1], clear.shape[0])
+    inner = clear[thick:-thick, thick:-thick]
+    total = clear.sum(axis=(0, 1), dtype=np.int64) - inner.sum(axis=(0, 1), dtype=np.int64)
+    return total // (clear.shape[0] * clear.shape[1] - inner.shape[0] * inner.shape[1])
 
 
 def paint(grid: np.ndarray, side: int, width: int, height: int, style: str) -> np.ndarray:

@@ -5,6 +5,8 @@ else is Bayes: the photos' evidence is one quadratic form over (place, character
 character is the most probable at each place. Nothing is learned, so nothing can be learned badly.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 import cells
@@ -14,6 +16,8 @@ CHAINS, WARM_UP, SWEEPS = 24, 24, 24
 CHARACTERS = len(model.ALPHABET)
 UNKNOWNS = model.PLACES * CHARACTERS
 
+Photograph = Callable[[np.random.Generator, np.ndarray], model.Photo]
+
 
 def evidence(photo: model.Photo, light: model.Light) -> tuple[np.ndarray, np.ndarray]:
     """Quadratic form [UNKNOWNS, UNKNOWNS] and linear form [UNKNOWNS] of what a photo tells, as logarithm of likelihood
@@ -21,8 +25,8 @@ def evidence(photo: model.Photo, light: model.Light) -> tuple[np.ndarray, np.nda
     """
     gain, offset = np.mean(light.gain), np.mean(light.offset)
     contrast = model.PAPER - model.INK
-    ink = photo.ink.reshape(-1, UNKNOWNS)
-    empty = (model.SURROUNDING * (1 - photo.paper) + model.PAPER * photo.paper).ravel()
+    ink = photo.ink().reshape(-1, UNKNOWNS)
+    empty = (model.SURROUNDING + (model.PAPER - model.SURROUNDING) * photo.paper()).ravel()
     effect = -(contrast * gain) * np.concatenate([ink * cast for cast in model.CAST])
     bare = np.concatenate([empty * cast for cast in model.CAST])
     seen = photo.grid.reshape(-1, 3).T.ravel() - (gain * bare + offset)
@@ -68,9 +72,7 @@ def most_probable(quadratic: np.ndarray, linear: np.ndarray, rng: np.random.Gene
     return votes.argmax(axis=-1)
 
 
-def hits(
-    style: str, count: int, light: model.Light, photos: list[int], plates: int, cell_step: int = 1, seed: int = 5
-) -> dict[int, np.ndarray]:
+def hits(photograph: Photograph, light: model.Light, photos: list[int], plates: int, seed: int = 5) -> dict:
     """For each number of photos, how many characters of each plate were named."""
     rng = np.random.default_rng(seed)
     named: dict[int, list[np.ndarray]] = {number: [] for number in photos}
@@ -80,7 +82,7 @@ def hits(
         linear = np.zeros((len(numbers), UNKNOWNS), np.float32)
         for taken in range(1, max(photos) + 1):
             for index, number in enumerate(numbers):
-                photo = model.photograph(rng, number, style, count, light, cell_step)
+                photo = photograph(rng, number)
                 more_quadratic, more_linear = evidence(photo, light)
                 quadratic[index] += more_quadratic
                 linear[index] += more_linear

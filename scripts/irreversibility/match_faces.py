@@ -23,7 +23,7 @@ SET = "faces_street"
 PACKAGE = "face_recognition_models"
 SMALLEST_PX = 40
 MOST = 300
-SHOWN = [("solid", 1), ("mosaic", 2), ("blur", 2), ("mosaic", 4), ("blur", 4), ("mosaic", 8), ("blur", 8)]
+SHOWN = [("solid", 1), ("mosaic", 2), ("blur", 2), ("mosaic", 3), ("blur", 3), ("mosaic", 4), ("blur", 4), ("mosaic", 8), ("blur", 8)]
 REFUSED = [("mosaic", 16), ("blur", 16), ("mosaic", 32), ("blur", 32)]
 
 

@@ -40,15 +40,36 @@ STREET = Light((0.75, 1.0), (0.0, 12.0), 0.3)
 
 
 @dataclass(frozen=True)
+class Part:
+    """Rectangles in rows and columns: what share of each row and column the plate's own pixels take."""
+
+    weight: float
+    under: np.ndarray  # [rows, HEIGHT]
+    over: np.ndarray  # [columns, WIDTH]
+
+
+@dataclass(frozen=True)
 class Photo:
-    """An obscured plate as it stands in a photo."""
+    """An obscured plate as it stands in a photo. What a cell averages is the sum of its parts, whose weights make 1."""
 
     grid: np.ndarray  # colours, int [rows, columns, 3]
-    ink: np.ndarray  # [rows, columns, PLACES, characters]: share of a cell that is inked by this character at this place
-    paper: np.ndarray  # [rows, columns]: share of a cell that lies on the plate
+    parts: list[Part]
     side: int  # of a cell, in pixels
     size: tuple[int, int]  # width and height of the region, in pixels
     plate: tuple[float, float, float, float]  # left, top, width, height of the plate in the region, in pixels
+
+    def paper(self) -> np.ndarray:
+        """Share of each cell that lies on the plate, [rows, columns]."""
+        return sum(part.weight * part.under.sum(1)[:, None] * part.over.sum(1)[None, :] for part in self.parts)
+
+    def ink(self) -> np.ndarray:
+        """Share of each cell that each character at each place would ink, [rows, columns, PLACES, characters]."""
+        total = 0
+        for part in self.parts:
+            rooms = part.over[:, MARGIN : MARGIN + PLACES * PITCH].reshape(-1, PLACES, PITCH)
+            inked = np.tensordot(part.under, GLYPHS, axes=(1, 1))
+            total = total + part.weight * np.einsum("rgx,cpx->rcpg", inked, rooms, optimize=True)
+        return total
 
 
 def glyphs() -> np.ndarray:
@@ -86,7 +107,7 @@ def overlaps(edges: np.ndarray, count: int) -> np.ndarray:
     return np.clip(np.minimum(edges[1:, None], start + 1) - np.maximum(edges[:-1, None], start), 0, None)
 
 
-def region(rng: np.random.Generator, width: float, cell_step: int) -> tuple[tuple[int, int], tuple[float, ...]]:
+def region(rng: np.random.Generator, width: float) -> tuple[tuple[int, int], tuple[float, ...]]:
     """The size of a region over a plate of that width in pixels, and where the plate lies in it."""
     height = width * HEIGHT / WIDTH
     left, top = rng.uniform(500, 516, 2)
@@ -94,30 +115,40 @@ def region(rng: np.random.Generator, width: float, cell_step: int) -> tuple[tupl
     wide, high = width + error[2], height + error[3]
     x0, y0 = left + error[0] - wide * ENLARGE_X / 2, top + error[1] - high * ENLARGE_Y / 2
     x1, y1 = x0 + wide * (1 + ENLARGE_X), y0 + high * (1 + ENLARGE_Y)
-    corner = np.floor(np.array([x0, y0]) / cell_step).astype(int) * cell_step
-    end = np.ceil(np.array([x1, y1]) / cell_step).astype(int) * cell_step
+    corner = np.floor(np.array([x0, y0])).astype(int)
+    end = np.ceil(np.array([x1, y1])).astype(int)
     size = (int(end[0] - corner[0]), int(end[1] - corner[1]))
     return size, (left - corner[0], top - corner[1], width, height)
 
 
+def parts_of(size: tuple[int, int], plate: tuple[float, ...], side: int, from_frame: bool) -> list[Part]:
+    """What the cells of a region average: squares, or where there is but one cell, the region's frame."""
+
+    def part(weight: float, columns: np.ndarray, rows: np.ndarray) -> Part:
+        # In the plate's own pixels.
+        across, down = (columns - plate[0]) * WIDTH / plate[2], (rows - plate[1]) * WIDTH / plate[2]
+        over, under = overlaps(across, WIDTH), overlaps(down, HEIGHT)
+        return Part(weight, under / np.diff(down)[:, None], over / np.diff(across)[:, None])
+
+    columns, rows = (np.append(np.arange(0, length, side), length) for length in size)
+    if not from_frame or len(columns) > 2 or len(rows) > 2:
+        return [part(1, columns, rows)]
+    thick = cells.frame_px(*size)
+    inner = (size[0] - 2 * thick) * (size[1] - 2 * thick)
+    area = size[0] * size[1]
+    within = part(-inner / (area - inner), *(np.array([thick, length - thick]) for length in size))
+    return [part(area / (area - inner), columns, rows), within]
+
+
 def photograph(
-    rng: np.random.Generator, number: np.ndarray, style: str, count: int, light: Light, cell_step: int = 1
+    rng: np.random.Generator, number: np.ndarray, style: str, count: int, light: Light, from_frame: bool = True
 ) -> Photo:
-    """A photo of a plate, obscured as the program does."""
-    size, plate = region(rng, rng.uniform(80, 240), cell_step)
-    side = cells.cell_px(*size, style, count, cell_step)
-    edges = [np.append(np.arange(0, length, side), length) for length in size]
-    # In the plate's own pixels.
-    scale = WIDTH / plate[2]
-    across, down = ((edges[axis] - plate[axis]) * scale for axis in (0, 1))
-    over, under = overlaps(across, WIDTH), overlaps(down, HEIGHT)
-    area = np.diff(down)[:, None] * np.diff(across)[None, :]
-    rooms = over[:, MARGIN : MARGIN + PLACES * PITCH].reshape(-1, PLACES, PITCH)
-    rows = np.tensordot(under, GLYPHS, axes=(1, 1))
-    ink = np.einsum("rgx,cpx->rcpg", rows, rooms, optimize=True) / area[..., None, None]
-    paper = under.sum(1)[:, None] * over.sum(1)[None, :] / area
-    inked = ink[:, :, np.arange(PLACES), number].sum(-1)
-    shown = SURROUNDING * (1 - paper) + PAPER * paper - (PAPER - INK) * inked
+    """A photo of a plate, obscured as the program does. Not `from_frame`: a single cell is the average of all pixels."""
+    size, plate = region(rng, rng.uniform(80, 240))
+    side = cells.cell_px(*size, style, count)
+    parts = parts_of(size, plate, side, from_frame)
+    brightness = draw(number) - SURROUNDING
+    shown = sum(part.weight * (SURROUNDING + part.under @ brightness @ part.over.T) for part in parts)
     lit = shown[..., None] * CAST * rng.uniform(*light.gain) + rng.uniform(*light.offset)
     lit += rng.normal(0, light.noise, lit.shape)
-    return Photo(cells.quantised(np.clip(lit, 0, 255)), ink, paper, side, size, plate)
+    return Photo(cells.quantised(np.clip(lit, 0, 255)), parts, side, size, plate)
