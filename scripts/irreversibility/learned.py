@@ -24,7 +24,7 @@ from reader import Reader, common
 SEEN = (72, 16)  # width and height of a plate as the network sees it
 REACH = 15  # of these pixels to the left and right of a place's middle
 TRAINING, EPOCHS = 12_000, 12
-TESTED, READ, PHOTOS = 400, 150, 16
+READ, PHOTOS = 150, 16
 CHARACTERS = len(model.ALPHABET)
 
 Photograph = Callable[[np.random.Generator, np.ndarray], model.Photo]
@@ -88,11 +88,13 @@ def inverse(answers: np.ndarray) -> np.ndarray:
     return np.repeat(plate.astype(np.uint8)[..., None], 3, axis=2)
 
 
-def attack(photograph: Photograph, style: str, reader: Reader) -> dict[str, dict[int, Figure]]:
-    """What is named by the network, and what PP-OCR reads in the inverse, from one photo and from `PHOTOS`."""
+def attack(photograph: Photograph, style: str, reader: Reader, tested: int) -> dict[str, dict[int, Figure]]:
+    """What the network names of so many plates, and what PP-OCR reads in the inverse of `READ`, from one photo of each
+    and from `PHOTOS`.
+    """
     attacker = train(photograph, style)
     rng = np.random.default_rng(4)
-    numbers = rng.integers(CHARACTERS, size=(TESTED, model.PLACES))
+    numbers = rng.integers(CHARACTERS, size=(tested, model.PLACES))
     found: dict[str, dict[int, Figure]] = {"named": {}, "read": {}}
     answers = np.array(
         [[attacker.answers(photograph(rng, number), style) for _ in range(PHOTOS)] for number in numbers]
