@@ -60,6 +60,7 @@ def main() -> int:
         "ideal": inverse.by_ideal_observer,
         "learned": inverse.by_network,
     }
+    verdicts = same_formula(options.data, options.program)
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "figures.json"
     figures = json.loads(file.read_text()) if file.exists() else {}
@@ -68,7 +69,6 @@ def main() -> int:
         figures[name] = attacks[name]()
         file.write_text(json.dumps(figures, indent=1, default=float))
         print(f"{time.monotonic() - started:5.0f} s  {name}\n\n{getattr(report, name)(figures[name])}\n", flush=True)
-    verdicts = same_formula(options.data, options.program)
     if all(name in figures for name in attacks):
         verdicts += report.verdicts(figures, *defaults())
     for what, holds in verdicts:

@@ -6,8 +6,9 @@
 import numpy as np
 
 STEP = 16
-# Of regions of a single cell, whose colour is that of the region's frame: a share of the shorter side, in pixels at least 1.
+# Of regions of a single cell, which get the colour of their frame.
 SOLID_STEP = 32
+# The frame is this part of the shorter side thick, and at least a pixel.
 FRAME = 16
 
 

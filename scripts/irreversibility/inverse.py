@@ -10,8 +10,8 @@ from reader import Reader
 
 CHANCE = 1 / len(model.ALPHABET)
 LIGHTS = {"known": model.KNOWN, "street": model.STREET}
-# Style, cells, whether a single cell is the region's frame, photos, plates. A blur shows the colours of its cells at their
-# centres, so to who computes it carries what the mosaic carries: the ideal observer is told the cells.
+# Style, cells, whether a single cell is the region's frame, photos, plates. A blur shows the colours of its cells at
+# their centres, so to who computes it carries what the mosaic carries: the ideal observer is told the cells.
 IDEAL = [
     ("solid", 1, True, [1, 16, 64], 1000),
     ("solid", 1, False, [1, 16, 64], 1000),

@@ -143,7 +143,7 @@ def parts_of(size: tuple[int, int], plate: tuple[float, ...], side: int, from_fr
 def photograph(
     rng: np.random.Generator, number: np.ndarray, style: str, count: int, light: Light, from_frame: bool = True
 ) -> Photo:
-    """A photo of a plate, obscured as the program does. Not `from_frame`: a single cell is the average of all pixels."""
+    """A photo of a plate, obscured as the program does; not `from_frame`, a single cell averages the whole region."""
     size, plate = region(rng, rng.uniform(80, 240))
     side = cells.cell_px(*size, style, count)
     parts = parts_of(size, plate, side, from_frame)

@@ -14,6 +14,11 @@ def share(row: Row) -> str:
     return f"{percent(row['share'])} ({percent(row['low'])}-{percent(row['high'])})"
 
 
+def chance(p: float) -> str:
+    """How often chance gives as much."""
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
@@ -35,7 +40,7 @@ def plates(rows: list[Row]) -> str:
             str(row["nothing_read"]),
             share(row),
             f"{percent(row['chance'])} ({percent(row['chance_high'])})",
-            f"{row['p']:.3f}",
+            chance(row['p']),
         ]
         for row in rows
     ]
@@ -51,7 +56,7 @@ def faces(rows: list[Row]) -> str:
         for photo in ("same_photo", "another_photo"):
             auc = row[photo]["auc"]
             line += [share(row[photo]["first"]), f"{auc['share']:.3f} ({auc['low']:.3f}-{auc['high']:.3f})"]
-            line += [f"{auc['p']:.3f}"]
+            line += [chance(auc['p'])]
         lines.append(line)
     return table(head, lines)
 
@@ -66,7 +71,7 @@ def ideal(rows: list[Row]) -> str:
         line = [str(count) + ("" if from_frame else ", average of the whole region"), str(photos)]
         for light in ("known", "street"):
             row = found[light, style, count, from_frame, photos]
-            line += [share(row), f"{row['p']:.3f}"]
+            line += [share(row), chance(row['p'])]
         lines.append(line)
     return table(head, lines)
 
@@ -78,13 +83,13 @@ def learned(rows: list[Row]) -> str:
     lines = []
     for style, count, photos in dict.fromkeys((row["style"], row["cells"], row["photos"]) for row in rows):
         named, read = (found[style, count, photos, way] for way in ("named", "read"))
-        line = [name(named), str(photos), share(named), f"{named['p']:.3f}"]
-        lines.append([*line, share(read), percent(read["chance"]), f"{read['p']:.3f}"])
+        line = [name(named), str(photos), share(named), chance(named['p'])]
+        lines.append([*line, share(read), percent(read["chance"]), chance(read['p'])])
     return table(head, lines)
 
 
 def verdicts(figures: dict[str, list[Row]], face: tuple[str, int], plate: tuple[str, int]) -> list[tuple[str, bool]]:
-    """What must hold, and whether it does. Several shares are asked at once, so each has to be the surer (Bonferroni)."""
+    """What must hold, and whether it does. Many are asked at once, so each p may be the smaller (Bonferroni)."""
     asked: list[tuple[str, float]] = []
     for row in figures["plates"]:
         if row["cells"] == plate[1]:
