@@ -1,6 +1,6 @@
 # Two commands for newcomers: `make demo` and `make test`. Both set up what is missing.
 .PHONY: help setup build demo test check check-ops rules fmt docs bench bench-worker accuracy judge soak fuzz advisories \
-    plan-check release image-root images pin-images compose clean
+    plan-check irreversibility release image-root images pin-images compose clean
 
 PHOTOS ?=
 DATA ?=
@@ -62,6 +62,11 @@ accuracy: build ## Coverage on labelled photos: DATA=dir with the evaluation set
 judge:       ## Ask libjpeg about spliced JPEGs: DATA=dir with photos of your own, 100 random plans each
 	@scripts/setup.sh --tests
 	OBSCURA_JUDGE_DATA="$(DATA)" cargo test --locked --release --test behaviour libjpeg -- --nocapture
+
+irreversibility: build ## Text and face recognisers and trained attackers against what was redacted: DATA=dir with the evaluation sets
+	@scripts/setup.sh --irreversibility
+	@.setup/irreversibility/bin/python -m unittest discover --start-directory scripts/irreversibility
+	@.setup/irreversibility/bin/python scripts/irreversibility --data "$(DATA)" --program target/release/obscura
 
 plan-check: build ## Compare what a profile foretells with what a worker does: DATA=dir with photos
 	@python3 scripts/plan_check.py --data "$(DATA)" --program target/release/obscura

@@ -6,6 +6,7 @@
 #   scripts/setup.sh --tests    also the tools, pictures and servers of the tests
 #   scripts/setup.sh --bench    also what builds the peers of `make bench`
 #   scripts/setup.sh --check    also the tools of `make check`
+#   scripts/setup.sh --irreversibility  also the recognisers of `make irreversibility`
 #   scripts/setup.sh --release  also what writes the bill of materials
 #   scripts/setup.sh --gpu      also ONNX Runtime with the CUDA and TensorRT providers
 #   scripts/setup.sh --fuzz     also cargo-fuzz
@@ -217,6 +218,18 @@ setup_ops() {
     cp "$source/requirements.txt" .setup/ops/requirements.txt
 }
 
+# What tries to undo redaction. Without dependencies: of rapidocr only the model is used.
+setup_irreversibility() {
+    local source=scripts/irreversibility
+    cmp --silent "$source/requirements.txt" .setup/irreversibility/requirements.txt && return
+    say "making a Python environment with recognisers (dlib, PP-OCR)"
+    rm -rf .setup/irreversibility
+    python3 -m venv .setup/irreversibility || { echo "  hint: sudo apt-get install -y python3-venv" >&2; exit 1; }
+    .setup/irreversibility/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+        --requirement "$source/requirements.txt"
+    cp "$source/requirements.txt" .setup/irreversibility/requirements.txt
+}
+
 # cargo_tool NAME VERSION
 cargo_tool() {
     [ "$(cargo "${1#cargo-}" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)" = "$2" ] && return
@@ -269,6 +282,7 @@ for argument in "$@"; do
             cargo_tool cargo-machete 0.9.2
             need promtool prometheus
             setup_ops ;;
+        --irreversibility) setup_irreversibility ;;
         --release) setup_release ;;
         --gpu) setup_onnxruntime_gpu ;;
         --fuzz) cargo_tool cargo-fuzz 0.13.2 ;;

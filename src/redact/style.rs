@@ -1,8 +1,11 @@
-//! What is put in a region's place: at most K x K cells of colour, each the average of the pixels under it, quantised.
+//! What is put in a region's place: at most K x K cells of colour, each the average of the pixels under it, quantised; or
+//! one cell, of the colour of the region's frame.
 //!
 //! A blur or a fine mosaic can be undone by rendering guesses and comparing (Hill et al., "On the (In)effectiveness of
 //! Mosaicing and Blurring as Tools for Document Redaction", PoPETs 2016). Only the number of cells bounds what an
-//! attacker can learn, whatever the cells look like, so all styles share it.
+//! attacker can learn, whatever the cells look like, so all styles share it. The average of a whole plate still tells how
+//! much of it is inked, which many photos make exact (docs/irreversibility.md); its frame, which enlarging puts around the
+//! plate, tells nothing of the number.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +27,8 @@ pub enum Style {
 /// Distance of the levels that a cell's colour is rounded to, for regions of several cells and of one.
 const QUANTISATION_STEP: u32 = 16;
 const SOLID_QUANTISATION_STEP: u32 = 32;
+/// The frame of a region is this part of its shorter side thick, and at least a pixel.
+const FRAME_PART: u32 = 16;
 
 /// A region and what will stand there, in upright pixels.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,9 +58,13 @@ impl Obscured {
         let even = rect.width.max(rect.height).div_ceil(cells).max(1);
         let cell_px = if style == Style::Mosaic { even.next_multiple_of(cell_step) } else { even };
         let (columns, rows) = (rect.width.div_ceil(cell_px), rect.height.div_ceil(cell_px));
-        let step = if columns * rows == 1 { SOLID_QUANTISATION_STEP } else { QUANTISATION_STEP };
         let mut grid = Self { rect, style, columns, rows, cell_px, colours: Vec::new() };
-        grid.colours = grid.cell_rects().map(|cell| average(original, cell).map(|mean| quantise(mean, step))).collect();
+        grid.colours = if columns * rows == 1 {
+            vec![frame_average(original).map(|mean| quantise(mean, SOLID_QUANTISATION_STEP))]
+        } else {
+            let colour = |cell| average(original, cell).map(|mean| quantise(mean, QUANTISATION_STEP));
+            grid.cell_rects().map(colour).collect()
+        };
         grid
     }
 
@@ -167,16 +176,34 @@ fn neighbours(at: u32, cell_px: u32, count: u32) -> (u32, u32, u64) {
 }
 
 fn average(view: &RgbView, cell: Rect) -> [u32; 3] {
+    sums(view, cell).map(|sum| (sum / cell.area().max(1)) as u32)
+}
+
+/// The average of the pixels along the edges, or of all where there are no others.
+fn frame_average(view: &RgbView) -> [u32; 3] {
+    let (width, height) = (view.size.width, view.size.height);
+    let thick = (width.min(height) / FRAME_PART).max(1);
+    let whole = Rect { x: 0, y: 0, width, height };
+    let inner =
+        Rect { x: thick, y: thick, width: width.saturating_sub(2 * thick), height: height.saturating_sub(2 * thick) };
+    if inner.area() == 0 {
+        return average(view, whole);
+    }
+    let (all, inside) = (sums(view, whole), sums(view, inner));
+    std::array::from_fn(|channel| ((all[channel] - inside[channel]) / (whole.area() - inner.area())) as u32)
+}
+
+fn sums(view: &RgbView, part: Rect) -> [u64; 3] {
     let mut sums = [0u64; 3];
-    for y in cell.y..cell.bottom() {
-        let start = (y as usize * view.size.width as usize + cell.x as usize) * 3;
-        for pixel in view.rgb[start..start + cell.width as usize * 3].chunks_exact(3) {
+    for y in part.y..part.bottom() {
+        let start = (y as usize * view.size.width as usize + part.x as usize) * 3;
+        for pixel in view.rgb[start..start + part.width as usize * 3].chunks_exact(3) {
             for (sum, &value) in sums.iter_mut().zip(pixel) {
                 *sum += u64::from(value);
             }
         }
     }
-    sums.map(|sum| (sum / cell.area().max(1)) as u32)
+    sums
 }
 
 fn quantise(mean: u32, step: u32) -> u8 {
@@ -255,6 +282,39 @@ mod tests {
             prop_assert!(stepped.cell_px.is_multiple_of(16) && stepped.cell_px >= even.cell_px);
             prop_assert!(stepped.colours.len() <= even.colours.len());
         }
+    }
+
+    proptest! {
+        #[test]
+        fn one_cell_tells_nothing_of_what_its_frame_holds(
+            style in styles(), w in 3u32..200, h in 3u32..200, inside in any::<[u8; 3]>(),
+        ) {
+            let rect = Rect { x: 0, y: 0, width: w, height: h };
+            let clear = noise(rect.size());
+            let mut other = clear.clone();
+            let thick = (w.min(h) / FRAME_PART).max(1);
+            for (at, pixel) in other.rgb.chunks_exact_mut(3).enumerate() {
+                let (x, y) = (at as u32 % w, at as u32 / w);
+                if (thick..w - thick).contains(&x) && (thick..h - thick).contains(&y) {
+                    pixel.copy_from_slice(&inside);
+                }
+            }
+            let colours = |view: &RgbView| Obscured::new(rect, style, 1, view).colours().to_vec();
+            prop_assert_eq!(colours(&clear), colours(&other));
+        }
+    }
+
+    #[test]
+    fn the_colour_of_one_cell_is_that_of_the_frame() {
+        let rect = Rect { x: 0, y: 0, width: 40, height: 32 };
+        let rgb = (0..rect.area() as u32)
+            .flat_map(|at| {
+                let (x, y) = (at % 40, at / 40);
+                if (2..38).contains(&x) && (2..30).contains(&y) { [250, 250, 250] } else { [70, 10, 130] }
+            })
+            .collect();
+        let obscured = Obscured::new(rect, Style::Solid, 1, &RgbView { size: rect.size(), rgb });
+        assert_eq!(obscured.colours(), [[80, 16, 144]]);
     }
 
     #[test]
