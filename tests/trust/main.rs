@@ -10,6 +10,7 @@ mod audit;
 mod confined;
 mod envelope;
 mod kms;
+mod leaks;
 mod pseudonyms;
 mod receipts;
 mod wipe;
