@@ -6,6 +6,7 @@ mod support;
 #[allow(dead_code, reason = "shared with the tests of the stream")]
 mod world;
 
+mod admin;
 mod audit;
 mod confined;
 mod envelope;
@@ -13,6 +14,7 @@ mod kms;
 mod leaks;
 mod pseudonyms;
 mod receipts;
+mod rights;
 mod wipe;
 
 use std::{
