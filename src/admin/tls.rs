@@ -67,7 +67,7 @@ impl Tls {
                     tracing::info!("the admin port has new certificates");
                 }
                 Err(error) => {
-                    tracing::warn!(error, "the admin port keeps its certificates: the new ones are of no use")
+                    tracing::warn!(error, "the admin port keeps its certificates: the new ones are of no use");
                 }
             }
         }

@@ -55,7 +55,7 @@ fn doctor_warns_of_a_store_that_lets_a_worker_remove_what_it_need_not() {
     assert!(removals.iter().all(|access| own(&access.key)), "{removals:?}");
 
     // A role that removes originals has to be able to, there and nowhere else.
-    world.route = "originals = \"move\"\nvault = \"vault\"\n".to_owned();
+    world.route += "originals = \"move\"\nvault = \"vault\"\n";
     assert_eq!(of_store(&world, "uploads").unwrap().0, "ok");
     assert_eq!(of_store(&world, "redacted").unwrap().0, "warning");
 

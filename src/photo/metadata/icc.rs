@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::icc_numbers::{be32, numbers};
+use super::icc_numbers::{Content, be32, numbers};
 
 /// Header length and the place of the tag table (ICC.1:2022, 7.2 and 7.3).
 const HEADER_LEN: usize = 128;
@@ -60,7 +60,7 @@ fn read_tags(profile: &[u8]) -> Option<Vec<Tag<'static>>> {
         let start = be32(profile, entry + 4)?;
         let data = profile.get(start..start.checked_add(be32(profile, entry + 8)?)?)?;
         if KEPT_TAGS.contains(&&signature)
-            && let Some(numbers) = numbers(data)?
+            && let Content::Numbers(numbers) = numbers(data)?
         {
             kept.push((signature, Cow::Owned(numbers)));
         }

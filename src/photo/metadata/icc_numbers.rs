@@ -1,7 +1,7 @@
 //! The numbers in a tag of a colour profile (ICC.1:2022, 10), and nothing else: what stands behind them, between them and in
 //! reserved fields is left out or set to zero.
 
-use std::ops::Range;
+use std::{iter, ops::Range};
 
 /// Type and reserved field, which every tag begins with (10.1).
 const PREFIX: usize = 8;
@@ -10,13 +10,22 @@ const PARAMETERS: [usize; 5] = [1, 3, 4, 5, 7];
 /// Header of a lookup table with curves (10.12).
 const CURVES_HEADER: usize = 32;
 
-/// The content with its numbers alone, or `Some(None)` for a type that is not kept; none if it is damaged.
-pub(super) fn numbers(data: &[u8]) -> Option<Option<Vec<u8>>> {
-    let kept = match data.get(..4)? {
-        b"XYZ " => vec![PREFIX..20],
-        b"cicp" => vec![PREFIX..12],
+/// What is in a tag.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Numbers(Vec<u8>),
+    /// Of a type that is not kept.
+    Other,
+}
+
+/// The content with its numbers alone; none if it is damaged.
+pub(super) fn numbers(data: &[u8]) -> Option<Content> {
+    let up_to = |end: usize| iter::once(PREFIX..end).collect();
+    let kept: Vec<Range<usize>> = match data.get(..4)? {
+        b"XYZ " => up_to(20),
+        b"cicp" => up_to(12),
         // A matrix of nine.
-        b"sf32" => vec![PREFIX..PREFIX + 9 * 4],
+        b"sf32" => up_to(PREFIX + 9 * 4),
         b"curv" | b"para" => curve(data, 0)?,
         b"mft1" => vec![PREFIX..11, 12..48, 48..48 + table_len(data, 256, 256)?],
         b"mft2" => {
@@ -25,14 +34,14 @@ pub(super) fn numbers(data: &[u8]) -> Option<Option<Vec<u8>>> {
             vec![PREFIX..11, 12..52, 52..52 + table_len(data, inputs, outputs)?.checked_mul(2)?]
         }
         b"mAB " => curves_table(data)?,
-        _ => return Some(None),
+        _ => return Some(Content::Other),
     };
     let mut out = vec![0; kept.iter().map(|range| range.end).max()?.min(data.len())];
     out[..4].copy_from_slice(&data[..4]);
     for range in kept {
         out.get_mut(range.clone())?.copy_from_slice(data.get(range)?);
     }
-    Some(Some(out))
+    Some(Content::Numbers(out))
 }
 
 /// Where the numbers of a curve (10.6, 10.18) at `at` stand.
@@ -107,9 +116,11 @@ mod tests {
 
     use super::*;
 
-    /// Of every byte of the answer, whether it comes from the tag.
     fn of(data: &[u8]) -> Vec<u8> {
-        numbers(data).unwrap().unwrap()
+        match numbers(data) {
+            Some(Content::Numbers(kept)) => kept,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -156,7 +167,7 @@ mod tests {
         fn nothing_panics_and_nothing_is_added(mut bytes in proptest::collection::vec(any::<u8>(), 4..300), kind in 0..8usize) {
             let kinds = [b"XYZ ", b"curv", b"para", b"sf32", b"cicp", b"mft1", b"mft2", b"mAB "];
             bytes[..4].copy_from_slice(kinds[kind]);
-            if let Some(Some(kept)) = numbers(&bytes) {
+            if let Some(Content::Numbers(kept)) = numbers(&bytes) {
                 prop_assert!(kept.len() <= bytes.len());
                 prop_assert!(kept.iter().zip(&bytes).all(|(kept, byte)| *kept == 0 || kept == byte));
             }

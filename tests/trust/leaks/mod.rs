@@ -120,8 +120,8 @@ fn every_secret_is_found_where_it_was_planted() {
         assert!(seen, "no secret is planted as {form}");
     }
     let text = marker("name of a file");
-    let percent: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let hex: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
+    let percent = text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
+    let hex = text.bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat();
     for written in [percent, hex, format!("{{\"name\":\"{text}\"}}")] {
         assert_eq!(corpus.names.find(written.as_bytes()).len(), 1, "{written}");
     }
@@ -153,7 +153,8 @@ fn check_ends(corpus: &Corpus, bench: &Bench) {
 
 fn quarantined(bench: &Bench) -> String {
     let text = |path| fs::read_to_string(path).unwrap_or_default();
-    files_below(&bench.quarantine()).into_iter().map(|path| format!("{}: {}\n", name_of(&path), text(path))).collect()
+    let paths = files_below(&bench.quarantine()).into_iter();
+    paths.map(|path| format!("{}: {}", name_of(&path), text(path))).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

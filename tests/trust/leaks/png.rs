@@ -21,8 +21,8 @@ fn plain(face: &RgbImage) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
-    let body = [kind, content].concat();
+fn chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
+    let body = [&kind[..], content].concat();
     let mut crc = Crc::new();
     crc.update(&body);
     [&(content.len() as u32).to_be_bytes()[..], &body, &crc.sum().to_be_bytes()].concat()
@@ -43,17 +43,17 @@ fn chunks(face: &RgbImage) -> Carrier {
     let xmp = xmp(&mut planter);
     let name = planter.text("name of a profile");
     let before = [
-        chunk(b"iCCP", &[name.as_bytes(), &[0, 0], &packed(&icc(&mut planter))].concat()),
-        chunk(b"tEXt", &[b"Author\0", planter.text("tEXt").as_bytes()].concat()),
-        chunk(b"zTXt", &[&b"Comment\0\0"[..], &twice(planter.text("zTXt"))].concat()),
-        chunk(b"iTXt", &[&b"Title\0\x01\0\0\0"[..], &twice(planter.text("packed iTXt"))].concat()),
-        chunk(b"iTXt", &[&b"XML:com.adobe.xmp\0\0\0\0\0"[..], &xmp].concat()),
-        chunk(b"eXIf", &exif(&mut planter)),
-        chunk(b"prVt", &planter.bytes("private chunk")),
+        chunk(*b"iCCP", &[name.as_bytes(), &[0, 0], &packed(&icc(&mut planter))].concat()),
+        chunk(*b"tEXt", &[b"Author\0", planter.text("tEXt").as_bytes()].concat()),
+        chunk(*b"zTXt", &[&b"Comment\0\0"[..], &twice(planter.text("zTXt"))].concat()),
+        chunk(*b"iTXt", &[&b"Title\0\x01\0\0\0"[..], &twice(planter.text("packed iTXt"))].concat()),
+        chunk(*b"iTXt", &[&b"XML:com.adobe.xmp\0\0\0\0\0"[..], &xmp].concat()),
+        chunk(*b"eXIf", &exif(&mut planter)),
+        chunk(*b"prVt", &planter.bytes("private chunk")),
     ];
     let bytes = plain(face);
     let end = bytes.len() - 12;
-    let behind = chunk(b"tEXt", &[b"Late\0", planter.text("tEXt behind the pixels").as_bytes()].concat());
+    let behind = chunk(*b"tEXt", &[b"Late\0", planter.text("tEXt behind the pixels").as_bytes()].concat());
     let archive = archive(&mut planter);
     planter.published(
         [&bytes[..BEHIND_HEADER], &before.concat(), &bytes[BEHIND_HEADER..end], &behind, &bytes[end..], &archive]
@@ -94,9 +94,9 @@ fn low_bytes(face: &RgbImage) -> Carrier {
 
 fn damaged(face: &RgbImage) -> Carrier {
     let mut planter = Planter::new("damaged.png");
-    let text = chunk(b"tEXt", &[b"Author\0", planter.text("tEXt").as_bytes()].concat());
+    let text = chunk(*b"tEXt", &[b"Author\0", planter.text("tEXt").as_bytes()].concat());
     // A chunk whose name is told by who complains of it.
-    let wrong = chunk(b"IDAT", &planter.bytes("wrong pixels"));
+    let wrong = chunk(*b"IDAT", &planter.bytes("wrong pixels"));
     let bytes = plain(face);
     planter.refused([&bytes[..BEHIND_HEADER], &text, &wrong, &bytes[bytes.len() - 12..]].concat())
 }

@@ -86,7 +86,7 @@ fn world_with_everything() -> World {
         keys.private.display(),
         pseudonyms.display(),
     );
-    world.route = "originals = \"move\"\nvault = \"vault\"\n".to_owned();
+    world.route += "originals = \"move\"\nvault = \"vault\"\n";
     world
 }
 
