@@ -8,7 +8,7 @@ corpus=fuzz/corpus/$target
 mkdir -p "$corpus"
 case "$target" in
     event) cp tests/events/examples/* "$corpus/" ;;
-    *_jpeg) python3 scripts/fuzz_seeds.py "$target" "$corpus" ;;
+    *_jpeg | receipt | envelope | audit) python3 scripts/fuzz_seeds.py "$target" "$corpus" ;;
     config) cp src/config/default.toml "$corpus/" ;;
     open_*) find .setup/fixtures/"${target#open_}" .setup/fixtures/mutants -type f -size -64k -exec cp -t "$corpus" {} + ;;
     *) echo "error: unknown target $target; expected one of: $(cd fuzz/fuzz_targets && echo *.rs | sed 's/\.rs//g')" >&2; exit 2 ;;

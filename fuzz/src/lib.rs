@@ -1,6 +1,7 @@
-//! What every photo format promises on any bytes, for the fuzz targets; for messages see [`event`].
+//! What every photo format promises on any bytes, for the fuzz targets; for messages see [`event`], for proofs [`trust`].
 
 pub mod event;
+pub mod trust;
 
 use std::panic;
 

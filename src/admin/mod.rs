@@ -1,9 +1,11 @@
 //! The admin port: is the worker alive, is it ready, its metrics, and a page for people. Read only, nothing personal, and
-//! built so that nobody who reaches it can hold the worker up: few connections, small requests, short waits.
+//! built so that nobody who reaches it can hold the worker up: few connections, small requests, short waits. With certificates
+//! ([`tls`]) it answers known clients alone; probes, which have none, get a port of their own that tells nothing else.
 
 mod about;
 mod history;
 mod status;
+mod tls;
 mod view;
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
@@ -21,14 +23,16 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::timeout,
 };
 
 pub use self::about::About;
-use self::status::Status;
+use self::{status::Status, tls::Tls};
 use crate::{
+    config::AdminTls,
     error::FatalError,
     pipeline::{Vitals, Workshop},
 };
@@ -50,25 +54,21 @@ struct Answers {
     status: Arc<Status>,
 }
 
-/// Listen on `address` and answer until the process ends. Returns the address, with the port that was free if 0 was
-/// asked for.
+/// Listen on `address` and answer until the process ends; with `tls` only clients whose certificate it names. Returns the
+/// address, with the port that was free if 0 was asked for.
 ///
 /// # Errors
-/// If the address cannot be used.
+/// If the address or the certificates cannot be used.
 pub async fn serve(
     address: SocketAddr,
+    tls: Option<AdminTls>,
     about: About,
     vitals: Arc<Vitals>,
     shop: Arc<Workshop>,
 ) -> Result<SocketAddr, FatalError> {
-    let cannot = |error: std::io::Error| {
-        FatalError::new(
-            format!("cannot listen on `{address}`: {error}"),
-            "choose another with `--listen` or `admin.listen`; an empty one opens no port",
-        )
-    };
-    let listener = TcpListener::bind(address).await.map_err(cannot)?;
-    let bound = listener.local_addr().map_err(cannot)?;
+    let tls = tls.map(Tls::open).transpose()?.map(Arc::new);
+    let (listener, bound) =
+        bind(address, "choose another with `--listen` or `admin.listen`; an empty one opens no port").await?;
     let status = Status::new(about, Arc::clone(&vitals), Arc::clone(&shop));
     tokio::spawn(Arc::clone(&status).watch());
     let router = Router::new()
@@ -78,20 +78,41 @@ pub async fn serve(
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(Answers { vitals, shop, status });
-    tokio::spawn(accept(listener, router));
+    tokio::spawn(accept(listener, router, tls));
     Ok(bound)
 }
 
-async fn accept(listener: TcpListener, router: Router) {
+/// Answer probes on `address`, in the clear: alive or not, ready or not, and nothing else.
+///
+/// # Errors
+/// If the address cannot be used.
+pub async fn serve_probes(address: SocketAddr, vitals: Arc<Vitals>) -> Result<SocketAddr, FatalError> {
+    let (listener, bound) =
+        bind(address, "choose another with `admin.probe_listen`; an empty one opens no port").await?;
+    let live = |State(vitals): State<Arc<Vitals>>| async move { verdict(vitals.live()) };
+    let ready = |State(vitals): State<Arc<Vitals>>| async move { verdict(vitals.ready()) };
+    let router = Router::new().route("/livez", get(live)).route("/readyz", get(ready)).with_state(vitals);
+    tokio::spawn(accept(listener, router, None));
+    Ok(bound)
+}
+
+async fn bind(address: SocketAddr, hint: &'static str) -> Result<(TcpListener, SocketAddr), FatalError> {
+    let cannot = |error: std::io::Error| FatalError::new(format!("cannot listen on `{address}`: {error}"), hint);
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let bound = listener.local_addr().map_err(cannot)?;
+    Ok((listener, bound))
+}
+
+async fn accept(listener: TcpListener, router: Router, tls: Option<Arc<Tls>>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
             Ok((stream, _)) => {
-                let router = router.clone();
+                let (router, tls) = (router.clone(), tls.clone());
                 tokio::spawn(async move {
                     // What a client does wrong is its own affair.
-                    let _ = timeout(MAX_CONNECTION_AGE, answer(stream, router)).await;
+                    let _ = timeout(MAX_CONNECTION_AGE, meet(stream, router, tls)).await;
                     drop(place);
                 });
             }
@@ -101,7 +122,20 @@ async fn accept(listener: TcpListener, router: Router) {
     }
 }
 
-async fn answer(stream: TcpStream, router: Router) -> Result<(), hyper::Error> {
+async fn meet(stream: TcpStream, router: Router, tls: Option<Arc<Tls>>) {
+    let _ = match tls {
+        None => answer(stream, router).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => answer(stream, router).await,
+            Err(_) => return,
+        },
+    };
+}
+
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+) -> Result<(), hyper::Error> {
     let service = TowerToHyperService::new(tower_service(router));
     http1::Builder::new()
         .timer(TokioTimer::new())

@@ -16,6 +16,10 @@ use super::{EXIT_UNWELL, Stop, report::say};
 #[derive(Debug, Args)]
 #[command(after_long_help = "Exit codes: 0 yes, 1 no, or nobody answers, 2 usage.")]
 pub struct HealthArgs {
+    /// Address of its plain port for probes; the admin port is asked if there is none
+    #[arg(long, env = "OBSCURA_PROBE_LISTEN", value_name = "ADDRESS", default_value = "")]
+    probe_listen: String,
+
     /// Address of its admin port
     #[arg(long, env = "OBSCURA_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     listen: String,
@@ -30,9 +34,10 @@ pub struct HealthArgs {
 }
 
 pub fn run(args: HealthArgs) -> Result<ExitCode, Stop> {
-    let listen: SocketAddr = args.listen.parse().map_err(|_| {
+    let listen = if args.probe_listen.is_empty() { args.listen } else { args.probe_listen };
+    let listen: SocketAddr = listen.parse().map_err(|_| {
         FatalError::new(
-            format!("expected an address and a port, found `{}`", args.listen),
+            format!("expected an address and a port, found `{listen}`"),
             "name the worker's admin port, such as 127.0.0.1:9464",
         )
     })?;

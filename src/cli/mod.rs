@@ -26,6 +26,7 @@ mod rewrap;
 mod run;
 mod run_stream;
 mod signals;
+mod silent;
 mod stream_args;
 mod wipe;
 mod worker_args;
@@ -108,6 +109,10 @@ pub fn main() -> ExitCode {
         }
     }));
     let cli = Cli::parse();
+    if let Err(error) = silent::start_silent() {
+        report::print_problem(&error.message, &error.hint);
+        return ExitCode::from(EXIT_USAGE);
+    }
     let result = match cli.command {
         Command::Redact(args) => redact::run(args),
         Command::Run(args) => run::run(args),

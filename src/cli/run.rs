@@ -214,8 +214,13 @@ impl Worker {
         let vitals = Arc::new(Vitals::default());
         if let Some(address) = config.worker.listen {
             let about = admin::About::new(config, engine);
-            let address = admin::serve(address, about, Arc::clone(&vitals), Arc::clone(&shop)).await?;
+            let tls = config.worker.admin_tls.clone();
+            let address = admin::serve(address, tls, about, Arc::clone(&vitals), Arc::clone(&shop)).await?;
             tracing::info!(%address, "the admin port is open");
+        }
+        if let Some(address) = config.worker.probe_listen {
+            let address = admin::serve_probes(address, Arc::clone(&vitals)).await?;
+            tracing::info!(%address, "the port for probes is open");
         }
         Ok(Self { shop, vitals, started })
     }

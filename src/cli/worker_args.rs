@@ -37,6 +37,22 @@ pub struct WorkerArgs {
     #[arg(long, env = "OBSCURA_LISTEN", value_name = "ADDRESS", help_heading = "Operation")]
     listen: Option<String>,
 
+    /// Address of a plain port for probes alone; an empty one opens none [key: admin.probe_listen]
+    #[arg(long, env = "OBSCURA_PROBE_LISTEN", value_name = "ADDRESS", help_heading = "Operation")]
+    probe_listen: Option<String>,
+
+    /// Certificate of the admin port [key: admin.certificate_file]
+    #[arg(long, env = "OBSCURA_ADMIN_CERTIFICATE_FILE", value_name = "FILE", help_heading = "Operation")]
+    admin_certificate_file: Option<PathBuf>,
+
+    /// Its private key [key: admin.key_file]
+    #[arg(long, env = "OBSCURA_ADMIN_KEY_FILE", value_name = "FILE", help_heading = "Operation")]
+    admin_key_file: Option<PathBuf>,
+
+    /// Who signed the certificates of the admin port's clients [key: admin.client_ca_file]
+    #[arg(long, env = "OBSCURA_ADMIN_CLIENT_CA_FILE", value_name = "FILE", help_heading = "Operation")]
+    admin_client_ca_file: Option<PathBuf>,
+
     /// How much is logged; file names appear at debug only [key: log.level]
     #[arg(long, env = "OBSCURA_LOG_LEVEL", value_name = "LEVEL", help_heading = "Operation")]
     log_level: Option<LogLevel>,
@@ -102,6 +118,10 @@ impl WorkerArgs {
         raw.source.window.set(self.window);
         raw.state.dir.set(self.state_dir);
         raw.admin.listen.set(self.listen);
+        raw.admin.probe_listen.set(self.probe_listen);
+        raw.admin.certificate_file.set(self.admin_certificate_file);
+        raw.admin.key_file.set(self.admin_key_file);
+        raw.admin.client_ca_file.set(self.admin_client_ca_file);
         raw.log.level.set(self.log_level);
         raw.log.format.set(self.log_format);
         raw.process.confine.set(self.confine);

@@ -29,7 +29,7 @@ pub use self::{
     raw::{Field, RawConfig},
     reference::reference,
     stream::StreamConfig,
-    worker::WorkerConfig,
+    worker::{AdminTls, WorkerConfig},
 };
 use crate::{
     detect::{Class, ExecutionProvider, Wanted},

@@ -1,11 +1,11 @@
 //! The effective values as a config file.
 
-use std::{fmt::Write as _, path::PathBuf, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
 use super::{
-    Config, MIB, StreamConfig,
+    AdminTls, Config, MIB, StreamConfig,
     detectors::polygons_as_toml,
     stream::{Mechanism, SaslConfig, SaslMechanism, Secret},
 };
@@ -147,9 +147,18 @@ impl Config {
                 ("patience_s", self.stream.as_ref().and_then(|stream| seconds(stream.patience))),
             ],
         );
+        let address =
+            |address: Option<SocketAddr>| Some(quoted(&address.map_or_else(String::new, |it| it.to_string())));
+        let tls = |file: fn(&AdminTls) -> &PathBuf| path(&worker.admin_tls.as_ref().map(file).cloned());
         section(
             "admin",
-            &[("listen", Some(quoted(&worker.listen.map_or_else(String::new, |address| address.to_string()))))],
+            &[
+                ("listen", address(worker.listen)),
+                ("probe_listen", address(worker.probe_listen)),
+                ("certificate_file", tls(|tls| &tls.certificate)),
+                ("key_file", tls(|tls| &tls.key)),
+                ("client_ca_file", tls(|tls| &tls.client_ca)),
+            ],
         );
         section("process", &[("confine", Some(word(&worker.confine)))]);
         section("log", &[("level", Some(word(&worker.log_level))), ("format", Some(word(&worker.log_format)))]);

@@ -319,7 +319,13 @@ section!(
         pad_multiple: u32,
     }
 );
-section!(RawAdmin { listen: String });
+section!(RawAdmin {
+    listen: String,
+    probe_listen: String,
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    client_ca_file: PathBuf,
+});
 section!(RawProcess { confine: Confine });
 section!(RawLog { level: LogLevel, format: LogFormat });
 

@@ -27,9 +27,21 @@ pub struct WorkerConfig {
     pub health_interval: Duration,
     /// None: no admin port.
     pub listen: Option<SocketAddr>,
+    /// None: no port of its own for probes.
+    pub probe_listen: Option<SocketAddr>,
+    pub admin_tls: Option<AdminTls>,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
     pub confine: Confine,
+}
+
+/// Files in PEM by which the admin port and its clients know each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminTls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Who signed the certificates of clients.
+    pub client_ca: PathBuf,
 }
 
 const DAY_S: u64 = 24 * 3600;
@@ -80,7 +92,9 @@ impl WorkerConfig {
             max_batch: check.ranged("detect.max_batch", detect.max_batch.clone(), d.detect.max_batch.clone(), 0, 256),
             max_queue_delay,
             health_interval,
-            listen: listen_address(check, &raw.admin.listen, &d.admin.listen),
+            listen: listen_address(check, "admin.listen", &raw.admin.listen, &d.admin.listen),
+            probe_listen: listen_address(check, "admin.probe_listen", &raw.admin.probe_listen, &d.admin.probe_listen),
+            admin_tls: admin_tls(check, raw),
             log_level: check.value("log.level", raw.log.level.clone(), d.log.level.clone()),
             log_format: check.value("log.format", raw.log.format.clone(), d.log.format.clone()),
             confine: check.value("process.confine", raw.process.confine.clone(), d.process.confine.clone()),
@@ -89,17 +103,41 @@ impl WorkerConfig {
 }
 
 /// An address, or none for the empty text.
-fn listen_address(check: &mut Checker, field: &Field<String>, default: &Field<String>) -> Option<SocketAddr> {
-    let text = check.value("admin.listen", field.clone(), default.clone());
+fn listen_address(
+    check: &mut Checker,
+    key: &str,
+    field: &Field<String>,
+    default: &Field<String>,
+) -> Option<SocketAddr> {
+    let text = check.value(key, field.clone(), default.clone());
     if text.is_empty() {
         return None;
     }
     let address = text.parse().ok();
     if address.is_none() {
         check.problem(
-            format!("`admin.listen`: expected an address and a port, found `{text}`"),
+            format!("`{key}`: expected an address and a port, found `{text}`"),
             "write `127.0.0.1:9464`, `0.0.0.0:9464` or `[::]:9464`; an empty text opens no port",
         );
     }
     address
+}
+
+/// All three files, or none: a port that knows nobody, or that anybody may use, was not meant.
+fn admin_tls(check: &mut Checker, raw: &RawConfig) -> Option<AdminTls> {
+    let admin = &raw.admin;
+    let certificate = check.optional("admin.certificate_file", admin.certificate_file.clone());
+    let key = check.optional("admin.key_file", admin.key_file.clone());
+    let client_ca = check.optional("admin.client_ca_file", admin.client_ca_file.clone());
+    match (certificate, key, client_ca) {
+        (Some(certificate), Some(key), Some(client_ca)) => Some(AdminTls { certificate, key, client_ca }),
+        (None, None, None) => None,
+        _ => {
+            check.problem(
+                "expected `admin.certificate_file`, `admin.key_file` and `admin.client_ca_file` together, found some of them",
+                "name all three for TLS with certificates on both sides, or none",
+            );
+            None
+        }
+    }
 }

@@ -37,7 +37,7 @@ pub use self::{
     manifest::{ChannelOrder, InputSpec, MANIFEST_FILE, Manifest, ModelSpec, VerifiedModel},
     pool::{DetectorPool, ModelSet, PoolOptions, SharedPhoto},
     report::DetectionReport,
-    session::{ExecutionProvider, OrtDetector, Runtime},
+    session::{ExecutionProvider, OrtDetector, Runtime, TELEMETRY_SWITCH, is_telemetry_off},
     views::{View, ViewNeeds, plan_views},
     wanted::Wanted,
 };

@@ -44,16 +44,26 @@ impl ExecutionProvider {
     }
 }
 
+/// The environment variable, and its value, without which ONNX Runtime calls home (src/cli/silent.rs).
+pub const TELEMETRY_SWITCH: (&str, &str) = ("ORT_DISABLE_TELEMETRY", "1");
+
+/// Whether ONNX Runtime stays silent in this process.
+#[must_use]
+pub fn is_telemetry_off() -> bool {
+    let (name, value) = TELEMETRY_SWITCH;
+    std::env::var_os(name).is_some_and(|found| found == value)
+}
+
 /// The loaded ONNX Runtime library. One a process.
 pub struct Runtime {
     environment: Environment,
 }
 
 impl Runtime {
-    /// Load the library from `path`. Telemetry is switched off.
+    /// Load the library from `path`, silent.
     ///
     /// # Errors
-    /// If the library is missing, of another version or already loaded.
+    /// If the library is missing, of another version or already loaded, or would call home.
     pub fn load(path: &Path) -> Result<Self, FatalError> {
         let fatal = |error: &dyn std::fmt::Display| {
             FatalError::new(
@@ -61,6 +71,13 @@ impl Runtime {
                 "run `make setup`, or set `models.onnxruntime_library` to libonnxruntime.so 1.31 or later",
             )
         };
+        if !is_telemetry_off() {
+            let (name, value) = TELEMETRY_SWITCH;
+            return Err(FatalError::new(
+                "expected the telemetry of ONNX Runtime to be off, found it on",
+                format!("set the environment variable `{name}` to `{value}` before the process starts"),
+            ));
+        }
         let builder = ort::init_from(path).map_err(|error| fatal(&error))?;
         let environment = builder.with_name("obscura").with_telemetry(false).build().map_err(|error| fatal(&error))?;
         Ok(Self { environment })

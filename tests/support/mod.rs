@@ -44,6 +44,8 @@ pub fn obscura() -> Command {
             command.env_remove(name);
         }
     }
+    // As users start it: not as cargo starts tests.
+    command.env_remove("ORT_DISABLE_TELEMETRY");
     command.env_remove("COLUMNS");
     command
 }

@@ -6,12 +6,15 @@ mod support;
 #[allow(dead_code, reason = "shared with the tests of the stream")]
 mod world;
 
+mod admin;
 mod audit;
 mod confined;
 mod envelope;
 mod kms;
+mod leaks;
 mod pseudonyms;
 mod receipts;
+mod rights;
 mod wipe;
 
 use std::{

@@ -1,8 +1,12 @@
 //! Colour profiles (ICC.1:2022) rebuilt from the tags that describe colour.
 //!
 //! A profile carries free text (descriptions, copyright, device makers, even private tags) and identifiers. The
-//! rebuilt one keeps only tags whose content is numbers, of types whose layout is known, and a header without date,
-//! maker, model, creator and identifier.
+//! rebuilt one keeps only tags whose content is numbers, of types whose layout is known ([`super::icc_numbers`]), and a
+//! header without date, maker, model, creator and identifier.
+
+use std::borrow::Cow;
+
+use super::icc_numbers::{Content, be32, numbers};
 
 /// Header length and the place of the tag table (ICC.1:2022, 7.2 and 7.3).
 const HEADER_LEN: usize = 128;
@@ -15,7 +19,11 @@ const KEPT_TAGS: [&[u8; 4]; 19] = [
     b"rXYZ", b"gXYZ", b"bXYZ", b"wtpt", b"bkpt", b"lumi", b"rTRC", b"gTRC", b"bTRC", b"kTRC", b"chad", b"cicp",
     b"A2B0", b"A2B1", b"A2B2", b"B2A0", b"B2A1", b"B2A2", b"gamt",
 ];
-const KEPT_TYPES: [&[u8; 4]; 8] = [b"XYZ ", b"curv", b"para", b"sf32", b"cicp", b"mft1", b"mft2", b"mAB "];
+/// Classes of profiles that a photo may have: input, display, output and colour space (7.2.5).
+const CLASSES: [&[u8]; 4] = [b"scnr", b"mntr", b"prtr", b"spac"];
+const CONNECTION_SPACES: [&[u8]; 2] = [b"XYZ ", b"Lab "];
+/// The only illuminant of the connection space (7.2.16).
+const D50: [u8; 12] = [0, 0, 0xF6, 0xD6, 0, 1, 0, 0, 0, 0, 0xD3, 0x2D];
 /// Text that the specification asks for, the same in every profile that Obscura writes.
 const DESCRIPTION: &str = "colour profile";
 
@@ -25,7 +33,10 @@ pub(in crate::photo) fn rebuild(profile: &[u8], grey: bool) -> Option<Vec<u8>> {
         return None;
     }
     let space: &[u8] = if grey { b"GRAY" } else { b"RGB " };
-    if profile.get(16..20)? != space {
+    if profile.get(16..20)? != space
+        || !CLASSES.contains(&profile.get(12..16)?)
+        || !CONNECTION_SPACES.contains(&profile.get(20..24)?)
+    {
         return None;
     }
     let tags = read_tags(profile)?;
@@ -35,9 +46,9 @@ pub(in crate::photo) fn rebuild(profile: &[u8], grey: bool) -> Option<Vec<u8>> {
     Some(write(profile, &tags))
 }
 
-type Tag<'a> = ([u8; 4], &'a [u8]);
+type Tag<'a> = ([u8; 4], Cow<'a, [u8]>);
 
-fn read_tags(profile: &[u8]) -> Option<Vec<Tag<'_>>> {
+fn read_tags(profile: &[u8]) -> Option<Vec<Tag<'static>>> {
     let count = be32(profile, HEADER_LEN)?;
     if count > MAX_TAGS {
         return None;
@@ -48,42 +59,31 @@ fn read_tags(profile: &[u8]) -> Option<Vec<Tag<'_>>> {
         let signature: [u8; 4] = profile.get(entry..entry + 4)?.try_into().ok()?;
         let start = be32(profile, entry + 4)?;
         let data = profile.get(start..start.checked_add(be32(profile, entry + 8)?)?)?;
-        let kind: &[u8; 4] = data.get(..4)?.try_into().ok()?;
-        if KEPT_TAGS.contains(&&signature) && KEPT_TYPES.contains(&kind) {
-            kept.push((signature, trimmed(*kind, data)?));
+        if KEPT_TAGS.contains(&&signature)
+            && let Content::Numbers(numbers) = numbers(data)?
+        {
+            kept.push((signature, Cow::Owned(numbers)));
         }
     }
     Some(kept)
-}
-
-/// The content without anything behind its declared number of values.
-fn trimmed(kind: [u8; 4], data: &[u8]) -> Option<&[u8]> {
-    // Parameters by function type (ICC.1:2022, 10.18).
-    const PARAMETERS: [usize; 5] = [1, 3, 4, 5, 7];
-    let length = match &kind {
-        b"XYZ " => 20,
-        b"cicp" => 12,
-        b"sf32" => 8 + 9 * 4,
-        b"curv" => 12 + be32(data, 8)?.checked_mul(2)?,
-        b"para" => 12 + 4 * PARAMETERS.get(usize::from(u16::from_be_bytes([*data.get(8)?, *data.get(9)?])))?,
-        // Lookup tables: their inner offsets leave no room for checks by length; they are numbers throughout.
-        _ => data.len(),
-    };
-    data.get(..length)
 }
 
 fn write(profile: &[u8], tags: &[Tag<'_>]) -> Vec<u8> {
     let version_4 = profile[8] >= 4;
     let description = if version_4 { unicode_text(DESCRIPTION) } else { plain_description(DESCRIPTION) };
     let copyright = if version_4 { unicode_text("none") } else { b"text\0\0\0\0none\0".to_vec() };
-    let all: Vec<Tag<'_>> =
-        [(*b"desc", &description[..]), (*b"cprt", &copyright[..])].into_iter().chain(tags.iter().copied()).collect();
+    let all: Vec<Tag<'_>> = [(*b"desc", description.into()), (*b"cprt", copyright.into())]
+        .into_iter()
+        .chain(tags.iter().cloned())
+        .collect();
 
     let mut out = vec![0; HEADER_LEN];
-    // Version, class, colour space, connection space; signature; rendering intent; illuminant (7.2.4 to 7.2.16).
-    for field in [8..12, 12..16, 16..20, 20..24, 36..40, 64..68, 68..80] {
+    // Version, class, colour space, connection space; signature; one of four rendering intents (7.2.4 to 7.2.15).
+    for field in [8..10, 12..16, 16..20, 20..24, 36..40] {
         out[field.clone()].copy_from_slice(&profile[field]);
     }
+    out[67] = if profile[64..67] == [0; 3] && profile[67] < 4 { profile[67] } else { 0 };
+    out[68..80].copy_from_slice(&D50);
     out.extend(len32(all.len()));
     let mut data: Vec<u8> = Vec::new();
     let data_start = HEADER_LEN + 4 + all.len() * 12;
@@ -123,11 +123,6 @@ fn len32(value: usize) -> [u8; 4] {
     u32::try_from(value).unwrap_or(u32::MAX).to_be_bytes()
 }
 
-fn be32(bytes: &[u8], at: usize) -> Option<usize> {
-    let field: [u8; 4] = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
-    usize::try_from(u32::from_be_bytes(field)).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -141,7 +136,7 @@ mod tests {
         header[24..36].copy_from_slice(&[7; 12]);
         header[36..40].copy_from_slice(b"acsp");
         header[48..56].copy_from_slice(b"MAKRMODL");
-        let tags: Vec<Tag<'_>> = tags.iter().map(|(name, data)| (**name, &data[..])).collect();
+        let tags: Vec<Tag<'_>> = tags.iter().map(|(name, data)| (**name, data.into())).collect();
         header.extend(len32(tags.len()));
         let mut data = Vec::new();
         for (name, content) in &tags {

@@ -2,6 +2,7 @@
 //! behind because nothing else is ever written.
 
 mod icc;
+mod icc_numbers;
 
 pub(super) use self::icc::rebuild as rebuild_icc;
 use super::Orientation;

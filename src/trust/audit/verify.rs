@@ -1,6 +1,6 @@
 //! Finding out what was done to a log: every missing, changed, reordered or cut-off record is named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -12,6 +12,10 @@ use super::{
     segment_key,
 };
 use crate::redact::sha256_hex;
+
+/// So many that are missing one behind the other are named one by one. Numbers are not to be believed: a single wrong
+/// one must not take all time and memory.
+const MAX_NAMED: u64 = 1000;
 
 /// Segments by their keys.
 pub type Segments = BTreeMap<String, Vec<u8>>;
@@ -106,12 +110,16 @@ impl Verifier<'_> {
     fn walk(&mut self, segments: &BTreeMap<u64, &[u8]>) {
         let mut expected = 0;
         for (&number, bytes) in segments {
-            for missing in expected..number {
+            for missing in (expected..number).take(MAX_NAMED as usize) {
                 let from = self.head.sequence;
                 self.problem("missing", Some(missing), None, format!("the segment with the records from {from} on"));
             }
+            if number.saturating_sub(expected) > MAX_NAMED {
+                let first = expected + MAX_NAMED;
+                self.problem("missing", Some(first), None, format!("and all segments from here on before {number}"));
+            }
             let follows = number == expected && self.is_known;
-            expected = number + 1;
+            expected = number.saturating_add(1);
             self.report.segments += 1;
             self.is_known = false;
             self.segment(number, bytes, follows);
@@ -147,7 +155,8 @@ impl Verifier<'_> {
         self.records_checked(number, &lines, &checkpoint, expected_first_previous);
         let head = checkpoint["head"].as_str().unwrap_or_default().to_owned();
         self.heads.insert((self.worker.to_owned(), number), head.clone());
-        self.head = Head { sequence: first + checkpoint["count"].as_u64().unwrap_or(0), hash: head };
+        let count = checkpoint["count"].as_u64().unwrap_or(0);
+        self.head = Head { sequence: first.saturating_add(count), hash: head };
         self.is_known = true;
         let action = lines.last().and_then(|line| read_strictly(line).ok());
         let action = action.and_then(|record| record["action"].as_str().map(str::to_owned));
@@ -161,7 +170,7 @@ impl Verifier<'_> {
         self.records(number, lines, Some(count));
         let first = checkpoint["first"].as_u64().unwrap_or(0);
         let is_in_order = lines.len() as u64 == count
-            && lines.iter().zip(first..).all(|(line, sequence)| {
+            && lines.iter().zip(first..=u64::MAX).all(|(line, sequence)| {
                 read_strictly(line).is_ok_and(|record| record["sequence"] == sequence && record["kind"] == RECORD_KIND)
             });
         if !is_in_order {
@@ -173,7 +182,7 @@ impl Verifier<'_> {
         let mut is_sound = true;
         for (index, line) in lines.iter().enumerate() {
             let record = read_strictly(line).unwrap_or_default();
-            let sequence = first + index as u64;
+            let sequence = first.saturating_add(index as u64);
             let own_form = canonical(&record).is_ok_and(|own| own == *line);
             if !own_form {
                 self.problem("changed", Some(number), Some(sequence), "the record is not as it was written");
@@ -193,7 +202,7 @@ impl Verifier<'_> {
         }
         let last = hash.unwrap_or_default();
         if is_sound && count > 0 && checkpoint["head"] != last {
-            let record = (first + count).saturating_sub(1);
+            let record = first.saturating_add(count).saturating_sub(1);
             self.problem("changed", Some(number), Some(record), "its hash is not the one that the checkpoint holds");
         }
     }
@@ -210,22 +219,29 @@ impl Verifier<'_> {
             .collect();
         self.report.records += sequences.len() as u64;
         for (line, _) in sequences.iter().enumerate().filter(|(_, sequence)| sequence.is_none()) {
-            let record = first + line as u64;
+            let record = first.saturating_add(line as u64);
             self.problem("changed", Some(number), Some(record), "the line is no record");
         }
         let unreadable = sequences.iter().filter(|sequence| sequence.is_none()).count() as u64;
         let Some(count) = count else { return };
         let present: Vec<u64> = sequences.iter().flatten().copied().collect();
-        let missing: Vec<u64> = (first..first + count).filter(|sequence| !present.contains(sequence)).collect();
-        if missing.len() as u64 > unreadable {
-            for &record in &missing {
-                let is_tail = present.iter().all(|&there| there < record);
-                let what = if is_tail { "cut_off" } else { "missing" };
+        let expected = first..first.saturating_add(count);
+        let there: HashSet<u64> = present.iter().copied().filter(|record| expected.contains(record)).collect();
+        let missing = (expected.end - expected.start).saturating_sub(there.len() as u64);
+        if missing > unreadable {
+            let last = there.iter().max().copied();
+            let absent = expected.clone().filter(|sequence| !there.contains(sequence));
+            for record in absent.take(MAX_NAMED as usize) {
+                let what = if last.is_none_or(|last| last < record) { "cut_off" } else { "missing" };
                 self.problem(what, Some(number), Some(record), "the checkpoint counts it, and it is not there");
             }
+            if missing > MAX_NAMED {
+                self.problem("missing", Some(number), None, format!("in all {missing} records"));
+            }
         }
+        let mut seen = HashSet::new();
         for (index, &record) in present.iter().enumerate() {
-            if !(first..first + count).contains(&record) || present[..index].contains(&record) {
+            if !expected.contains(&record) || !seen.insert(record) {
                 self.problem("changed", Some(number), Some(record), "the record does not belong here");
             } else if index > 0 && present[index - 1] > record {
                 self.problem("reordered", Some(number), Some(record), "it stands behind a later one");
@@ -389,6 +405,26 @@ mod tests {
             [("cut_off", Some(1))]
         );
         assert_eq!(verify_chains(&log_from(&key, 1), &[anchor], &key.public(), now).problems.len(), 1);
+    }
+
+    /// Whoever may write to the store could name a segment so; a worker that was taken over could sign such a checkpoint.
+    #[test]
+    fn absurd_numbers_take_neither_time_nor_memory() {
+        let key = SigningKey::for_tests();
+        let mut segments = log(&key);
+        segments.insert(format!("{AUDIT_PREFIX}/aa/{}.jsonl", u64::MAX), b"{}".to_vec());
+        let report = verify_chains(&segments, &[], &key.public(), Utc::now());
+        assert!(report.problems.len() < 1100 && report.problems.iter().any(|problem| problem.what == "missing"));
+        for (first, count) in [(0, u64::MAX), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
+            let checkpoint =
+                json!({"kind": CHECKPOINT_KIND, "worker": "aa", "segment": 0, "first": first, "count": count});
+            let signed = crate::trust::sign(checkpoint, &key).unwrap();
+            let record = json!({"kind": RECORD_KIND, "worker": "aa", "sequence": first}).to_string();
+            let bytes = format!("{record}\n{signed}").into_bytes();
+            let report =
+                verify_chains(&Segments::from([(segment_key("aa", 0), bytes)]), &[], &key.public(), Utc::now());
+            assert!((1..1100).contains(&report.problems.len()), "{first} {count}");
+        }
     }
 
     proptest! {

@@ -50,6 +50,11 @@ impl Certificates {
         certificates
     }
 
+    /// What [`Certificates::make`] made there, or a copy of it.
+    pub fn of(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
     /// The authority's certificate, which clients must trust.
     pub fn ca_file(&self) -> PathBuf {
         self.folder.join("ca.pem")
