@@ -6,9 +6,9 @@ import numpy as np
 
 from damage import damage
 from fonts import Fonts
-from geometry import MIN_PLATE_WIDTH, random_crop, random_view
-from paste import paste
-from photo_pool import PhotoPool
+from geometry import random_crop, random_view, warp_boxes
+from paste import paste, replace
+from photo_pool import PhotoPool, PooledPhoto
 from recipe import Recipe
 from rng import Rng
 from synth_plates import render_plate
@@ -41,16 +41,18 @@ class Sampler:
         self._pool = pool
         self._fonts = fonts
         self._recipe = recipe
-        self._size = recipe.crop_size
+        self._size = recipe.crop_sizes[0]
 
-    def sample(self) -> Sample:
+    def sample(self, size: int | None = None) -> Sample:
+        """A square crop of `size` pixels; of the recipe's first size where none is given."""
+        self._size = size or self._recipe.crop_sizes[0]
         if self.rng.chance(MOSAIC_PROBABILITY):
             image, clipped, unsure = self._mosaic()
         else:
             image, boxes, warped = self._scene(self._size)
             clipped = [clip(box, self._size) for box in boxes]
             unsure = [clip(box, self._size)[0] for box in warped]
-        plates, ignored = split_by_visibility(clipped)
+        plates, ignored = split_by_visibility(clipped, min(LEARNED_MIN_WIDTH, self._recipe.min_plate_width))
         ignored = np.concatenate([ignored, np.array(unsure, np.float32).reshape(-1, 4)])
         return Sample(damage(self.rng, image), plates, ignored)
 
@@ -78,20 +80,31 @@ class Sampler:
             photo, mistaken = self._pool.draw_mistaken(rng)
         else:
             photo = self._pool.draw_negative(rng) if negative else self._pool.draw_photo(rng)
-        view = random_view(rng, size, recipe.max_plate_width, photo, mistaken)
-        image, photo_boxes, unsure = random_crop(rng, size, self._pool, photo, view)
-        boxes, widest = list(photo_boxes), PASTED_MAX_SHARE * recipe.max_plate_width
+        max_width = recipe.widest(self._size)
+        view = random_view(rng, size, (recipe.min_plate_width, max_width), photo, mistaken)
+        image, homography = random_crop(rng, size, self._pool, photo, view, recipe.restores_shape)
+        boxes, widest = self._plates(photo, homography, image), PASTED_MAX_SHARE * max_width
         if rng.chance(0.15 if negative else 0.5):
             for _ in range(rng.choice([1, 1, 2, 3])):
                 plate = self._real_or_rendered_plate()
-                box = paste(rng, image, plate, None, rng.log_uniform(MIN_PLATE_WIDTH, widest), boxes)
+                box = paste(rng, image, plate, None, rng.log_uniform(recipe.min_plate_width, widest), boxes)
                 if box is not None:
                     boxes.append(box)
         if rng.chance(0.4):
             for _ in range(rng.choice([1, 1, 2, 4])):
                 sign, opacity = render_sign(rng, self._fonts, rng.choice(RENDER_HEIGHTS))
                 paste(rng, image, sign, opacity, rng.log_uniform(*SIGN_WIDTHS), boxes)
-        return image, boxes, unsure
+        return image, boxes, warp_boxes(homography, photo.unsure)
+
+    def _plates(self, photo: PooledPhoto, homography: np.ndarray, image: np.ndarray) -> list[np.ndarray]:
+        """The boxes of the photo's plates in the crop, some with a rendered plate pasted over them."""
+        boxes = list(warp_boxes(homography, photo.boxes))
+        for index, place in enumerate(photo.boxes):
+            if self._recipe.replaced_share > 0 and self.rng.chance(self._recipe.replaced_share):
+                plate = render_plate(self.rng, self._fonts, self.rng.choice(RENDER_HEIGHTS))
+                replaced = replace(self.rng, image, plate, place, homography)
+                boxes[index] = boxes[index] if replaced is None else replaced
+        return boxes
 
     def _real_or_rendered_plate(self) -> np.ndarray:
         if self.rng.chance(0.45):
@@ -106,7 +119,7 @@ def clip(box: np.ndarray, size: int) -> tuple[np.ndarray, float]:
     return inside, (inside[2] - inside[0]) * (inside[3] - inside[1]) / max(area, 1e-6)
 
 
-def split_by_visibility(clipped: list[tuple[np.ndarray, float]]) -> tuple[np.ndarray, np.ndarray]:
+def split_by_visibility(clipped: list[tuple[np.ndarray, float]], min_width: float) -> tuple[np.ndarray, np.ndarray]:
     """Boxes to learn and boxes to ignore, both float32 [n, 4]. Boxes of less than a pixel are gone."""
     plates: list[np.ndarray] = []
     ignored: list[np.ndarray] = []
@@ -114,6 +127,6 @@ def split_by_visibility(clipped: list[tuple[np.ndarray, float]]) -> tuple[np.nda
         width, height = box[2:] - box[:2]
         if width < 1 or height < 1:
             continue
-        learned = visible > MIN_VISIBLE and width >= LEARNED_MIN_WIDTH and height >= LEARNED_MIN_HEIGHT
+        learned = visible > MIN_VISIBLE and width >= min_width and height >= min(LEARNED_MIN_HEIGHT, min_width / 2)
         (plates if learned else ignored).append(box)
     return np.array(plates, np.float32).reshape(-1, 4), np.array(ignored, np.float32).reshape(-1, 4)
