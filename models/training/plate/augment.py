@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from damage import damage
+from damage import damage, dark
 from fonts import Fonts
 from geometry import random_crop, random_view, warp_boxes
 from paste import paste, replace
@@ -15,7 +15,7 @@ from synth_plates import render_plate
 from synth_signs import render_sign
 
 PASTED_MAX_SHARE = 0.85  # of the largest plate width
-SIGN_WIDTHS = (14, 220)
+SIGN_WIDTHS = (14, 220)  # in a crop of the first size
 RENDER_HEIGHTS = [24, 48, 64]
 MOSAIC_PROBABILITY = 0.12
 # A plate that shows half or less of its area, or is smaller than this, is neither learned nor counted as background.
@@ -54,6 +54,9 @@ class Sampler:
             unsure = [clip(box, self._size)[0] for box in warped]
         plates, ignored = split_by_visibility(clipped, min(LEARNED_MIN_WIDTH, self._recipe.min_plate_width))
         ignored = np.concatenate([ignored, np.array(unsure, np.float32).reshape(-1, 4)])
+        if self._recipe.dark_share > 0 and self.rng.chance(self._recipe.dark_share):
+            # Not damaged further, or nobody would see the plates.
+            return Sample(dark(self.rng, image), plates, ignored)
         return Sample(damage(self.rng, image), plates, ignored)
 
     def _mosaic(self) -> tuple[np.ndarray, list[tuple[np.ndarray, float]], list[np.ndarray]]:
@@ -91,9 +94,10 @@ class Sampler:
                 if box is not None:
                     boxes.append(box)
         if rng.chance(0.4):
+            sign_widths = (SIGN_WIDTHS[0], SIGN_WIDTHS[1] * self._size / recipe.crop_sizes[0])
             for _ in range(rng.choice([1, 1, 2, 4])):
                 sign, opacity = render_sign(rng, self._fonts, rng.choice(RENDER_HEIGHTS))
-                paste(rng, image, sign, opacity, rng.log_uniform(*SIGN_WIDTHS), boxes)
+                paste(rng, image, sign, opacity, rng.log_uniform(*sign_widths), boxes)
         return image, boxes, warp_boxes(homography, photo.unsure)
 
     def _plates(self, photo: PooledPhoto, homography: np.ndarray, image: np.ndarray) -> list[np.ndarray]:
