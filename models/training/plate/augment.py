@@ -11,6 +11,7 @@ from paste import paste, replace
 from photo_pool import PhotoPool, PooledPhoto
 from recipe import Recipe
 from rng import Rng
+from synth_patterns import render_pattern
 from synth_plates import render_plate
 from synth_signs import render_sign
 
@@ -84,21 +85,38 @@ class Sampler:
         else:
             photo = self._pool.draw_negative(rng) if negative else self._pool.draw_photo(rng)
         max_width = recipe.widest(self._size)
+        if negative and mistaken is None and recipe.pattern_share > 0 and rng.chance(recipe.pattern_share):
+            image, boxes = render_pattern(rng, size, size), []
+            self._paste(image, boxes, max_width, plates=0.15)
+            return image, boxes, np.zeros((0, 4), np.float32)
         view = random_view(rng, size, (recipe.min_plate_width, max_width), photo, mistaken)
         image, homography = random_crop(rng, size, self._pool, photo, view, recipe.restores_shape)
-        boxes, widest = self._plates(photo, homography, image), PASTED_MAX_SHARE * max_width
-        if rng.chance(0.15 if negative else 0.5):
+        boxes = self._plates(photo, homography, image)
+        self._paste(image, boxes, max_width, plates=0.15 if negative else 0.5)
+        return image, boxes, warp_boxes(homography, photo.unsure)
+
+    def _paste(self, image: np.ndarray, boxes: list[np.ndarray], max_width: float, plates: float) -> None:
+        """Paste plates with that probability, adding their boxes, and often signs."""
+        rng, recipe = self.rng, self._recipe
+        if rng.chance(plates):
             for _ in range(rng.choice([1, 1, 2, 3])):
                 plate = self._real_or_rendered_plate()
-                box = paste(rng, image, plate, None, rng.log_uniform(recipe.min_plate_width, widest), boxes)
+                width = rng.log_uniform(recipe.min_plate_width, PASTED_MAX_SHARE * max_width)
+                box = paste(rng, image, plate, None, width, boxes)
                 if box is not None:
                     boxes.append(box)
         if rng.chance(0.4):
             sign_widths = (SIGN_WIDTHS[0], SIGN_WIDTHS[1] * self._size / recipe.crop_sizes[0])
             for _ in range(rng.choice([1, 1, 2, 4])):
-                sign, opacity = render_sign(rng, self._fonts, rng.choice(RENDER_HEIGHTS))
+                sign, opacity = self._sign_or_pattern()
                 paste(rng, image, sign, opacity, rng.log_uniform(*sign_widths), boxes)
-        return image, boxes, warp_boxes(homography, photo.unsure)
+
+    def _sign_or_pattern(self) -> tuple[np.ndarray, np.ndarray | None]:
+        rng = self.rng
+        height = rng.choice(RENDER_HEIGHTS)
+        if self._recipe.pattern_share > 0 and rng.chance(self._recipe.pattern_share):
+            return render_pattern(rng, height, int(height * rng.log_uniform(0.7, 6))), None
+        return render_sign(rng, self._fonts, height)
 
     def _plates(self, photo: PooledPhoto, homography: np.ndarray, image: np.ndarray) -> list[np.ndarray]:
         """The boxes of the photo's plates in the crop, some with a rendered plate pasted over them."""

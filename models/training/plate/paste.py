@@ -12,6 +12,8 @@ from rng import Rng
 CLEARANCE = 2
 # A plate pasted over another has at most so many times its area: a large one would hide half the car.
 REPLACED_MAX_AREA = 3.5
+# Plates longer than so many crops are not replaced.
+REPLACED_MAX_CROPS = 4
 
 
 def paste(
@@ -46,7 +48,11 @@ def replace(
         return None
     middle = (place[:2] + place[2:]) / 2
     target = warp_corners(homography, np.concatenate([middle - half, middle + half])[None])[0].astype(np.float32)
-    patch, opacity = resize_patch(rng, patch, None, max(4.0, float(np.linalg.norm(target[1] - target[0]))))
+    # Beyond the crop's horizon corners lie anywhere; OpenCV takes no picture of more than 32,767 pixels a side.
+    new_length = float(np.linalg.norm(target[1] - target[0]))
+    if not new_length < REPLACED_MAX_CROPS * crop.shape[0]:
+        return None
+    patch, opacity = resize_patch(rng, patch, None, max(4.0, new_length))
     if not put(rng, crop, patch, opacity, target):
         return None
     return np.concatenate([target.min(0), target.max(0)])

@@ -17,6 +17,7 @@ class Recipe:
     mistaken_share: float = 0.0  # crops round mistakes of an earlier detector; such a crop is no other
     mine_every: int = 0  # steps after which the detector as it is then looks for mistakes; 0: only before the first
     replaced_share: float = 0.0  # labelled plates with a rendered one pasted over them
+    pattern_share: float = 0.0  # drawn patterns instead of photos without plates, and instead of signs
     dark_share: float = 0.0  # underexposed crops
     restores_shape: bool = False  # photos that were squashed to squares are drawn out again, by chance
     # A stride takes for background what is so many times wider or narrower than what it learns; 0: it ignores that.

@@ -88,6 +88,9 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replaced", type=float, default=first.replaced_share, help="share of plates with a rendered one over them"
     )
+    parser.add_argument(
+        "--patterns", type=float, default=first.pattern_share, help="share of drawn patterns among negatives and signs"
+    )
     parser.add_argument("--dark", type=float, default=first.dark_share, help="share of underexposed crops")
     parser.add_argument("--restore-shape", action="store_true", help="draw out photos that were squashed to squares")
     parser.add_argument(
@@ -132,6 +135,7 @@ def main() -> None:
         mistaken_share=arguments.mistakes,
         mine_every=arguments.mine_every,
         replaced_share=arguments.replaced,
+        pattern_share=arguments.patterns,
         dark_share=arguments.dark,
         restores_shape=arguments.restore_shape,
         background_beyond=arguments.background_beyond,
