@@ -6,13 +6,16 @@ import unittest
 
 import cv2
 import numpy as np
+import onnx
+import onnxruntime
 import torch
 
 import checkpoint
+from adjust_scores import shift_scores
 from damage import damage
 from data_list import split_held_out
 from detector import MIN_SCORE, decode, suppress
-from export import export, largest_difference
+from export import OUTPUTS, export, largest_difference
 from geometry import random_crop, random_homography, random_view, warp_boxes
 from metrics import covered_share, enlarge, score
 from mining import sort_finds
@@ -263,6 +266,31 @@ class FilesTest(unittest.TestCase):
             path = pathlib.Path(name) / "plate.onnx"
             export(net, path)
             self.assertLess(largest_difference(net, path), 1e-3)
+
+    def test_scores_shift_by_stride_and_boxes_stay(self) -> None:
+        torch.manual_seed(0)
+        image = np.random.RandomState(0).uniform(0, 255, (1, 3, 64, 96)).astype(np.float32)
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name) / "plate.onnx"
+            net = PlateNet()
+            with torch.no_grad():
+                for parameter in net.parameters():
+                    parameter.add_(torch.randn_like(parameter) * 0.02)
+            export(net, path)
+            model = onnx.load(str(path))
+            shift_scores(model, (0.0, -0.2, -0.4))
+            before, after = (
+                onnxruntime.InferenceSession(each, providers=["CPUExecutionProvider"]).run(OUTPUTS, {"input": image})
+                for each in (str(path), model.SerializeToString())
+            )
+        for output, old, new in zip(OUTPUTS, before, after, strict=True):
+            kind, stride = output.split("_")
+            if kind == "bbox":
+                np.testing.assert_array_equal(new, old)
+                continue
+            logits = [np.log(scores / (1 - scores)) for scores in (old, new)]
+            expected = {"8": 0.0, "16": -0.2, "32": -0.4}[stride]
+            np.testing.assert_allclose(logits[1] - logits[0], expected, atol=1e-3)
 
     def test_training_goes_on_from_what_a_detector_computes(self) -> None:
         torch.manual_seed(0)
