@@ -17,6 +17,7 @@ from data_list import split_held_out
 from detector import MIN_SCORE, decode, suppress
 from export import OUTPUTS, export, largest_difference
 from geometry import random_crop, random_homography, random_view, warp_boxes
+from harder import at_night, drawn_out, turned
 from metrics import covered_share, enlarge, score
 from mining import sort_finds
 from model import STRIDES, PlateNet
@@ -228,6 +229,20 @@ class ChanceTest(unittest.TestCase):
             self.assertTrue((box[:2] <= old[:2] + 1).all() and (box[2:] >= old[2:] - 1).all())
             self.assertTrue(crop.any())
         self.assertIsNone(replace(rng, crop, np.full((80, 20, 3), 250, np.uint8), place, np.eye(3)))
+
+
+class HarderTest(unittest.TestCase):
+    """Photos made harder keep their boxes where their plates are."""
+
+    def test_boxes_follow(self) -> None:
+        image = np.zeros((120, 160, 3), np.uint8)
+        image[50:60, 70:110] = 255
+        photo = Photo(image, boxes((70, 50, 110, 60)), "set", "a")
+        for change in (drawn_out(1.5), turned(12), at_night):
+            changed = change(photo, 0)
+            y, x = np.nonzero(changed.image.max(2) > changed.image.max() / 2)
+            found = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
+            np.testing.assert_allclose(changed.boxes[0], found, atol=2)
 
 
 class HoldOutTest(unittest.TestCase):
