@@ -141,7 +141,7 @@ fn a_missing_execution_provider_is_fatal() {
 #[test]
 fn models_are_listed_and_verified() {
     let (code, stdout, _) = run(&["models", "list"]);
-    assert!(code == 0 && stdout.contains("centerface") && stdout.contains("plate_yunet_v1"), "{stdout}");
+    assert!(code == 0 && stdout.contains("centerface") && stdout.contains("plate_yunet_v2"), "{stdout}");
     let (code, stdout, _) = run(&["models", "verify"]);
     assert_eq!((code, stdout.matches("ok  ").count()), (0, 3), "{stdout}");
 }
@@ -150,10 +150,10 @@ fn models_are_listed_and_verified() {
 fn a_changed_model_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    for name in ["manifest.toml", "centerface.onnx", "centerface_int8.onnx", "plate_yunet_v1.onnx"] {
+    for name in ["manifest.toml", "centerface.onnx", "centerface_int8.onnx", "plate_yunet_v2.onnx"] {
         fs::copy(models.join(name), dir.path().join(name)).unwrap();
     }
-    let plate = dir.path().join("plate_yunet_v1.onnx");
+    let plate = dir.path().join("plate_yunet_v2.onnx");
     let mut bytes = fs::read(&plate).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -10,7 +10,7 @@ use crate::support::{
 /// The first look passes over every plate, the second one does not.
 fn config(bench: &Bench, shadow: &str) -> String {
     let path = bench.dir.path().join("obscura.toml");
-    fs::write(&path, format!("[detect]\nplate_min_score = 0.999\n[shadow]\nmodel = \"plate_yunet_v1\"\n{shadow}"))
+    fs::write(&path, format!("[detect]\nplate_min_score = 0.999\n[shadow]\nmodel = \"plate_yunet_v2\"\n{shadow}"))
         .unwrap();
     path.to_str().unwrap().to_owned()
 }
@@ -52,7 +52,7 @@ fn what_was_missed_is_obscured_where_that_is_asked_for() {
     assert!(plates(&bench) >= 1);
     let receipt = bench.receipt("scene.jpg");
     let names: Vec<_> = receipt["models"].as_array().unwrap().iter().map(|model| &model["name"]).collect();
-    assert_eq!(names.last().unwrap().as_str(), Some("plate_yunet_v1"));
+    assert_eq!(names.last().unwrap().as_str(), Some("plate_yunet_v2"));
     assert_eq!(names.len(), 3);
     let only_counting = Bench::new();
     only_counting.copy("people/scene.jpg");

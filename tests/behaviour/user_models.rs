@@ -41,7 +41,7 @@ fn a_user_s_model_stands_in_for_the_shipped_one_or_beside_it() {
     let (_, _, shipped) = redact("");
     let shipped = shipped.unwrap();
     let family = "family = \"yunet\"\nclasses = [\"plate\"]\npad_value = 114\nmin_object_px = 32\ntile_px = 896";
-    let (code, stderr, receipt) = redact(&user_model("plate_yunet_v1.onnx", &format!("{family}\nreplaces = true")));
+    let (code, stderr, receipt) = redact(&user_model("plate_yunet_v2.onnx", &format!("{family}\nreplaces = true")));
     assert_eq!(code, 0, "{stderr}");
     let receipt = receipt.unwrap();
     assert_eq!(names(&receipt), ["centerface", "mine"]);
@@ -50,15 +50,15 @@ fn a_user_s_model_stands_in_for_the_shipped_one_or_beside_it() {
         (count(&shipped, "plate"), count(&shipped, "face"))
     );
     assert_ne!(receipt["pipeline"], shipped["pipeline"]);
-    let (_, _, both) = redact(&user_model("plate_yunet_v1.onnx", family));
+    let (_, _, both) = redact(&user_model("plate_yunet_v2.onnx", family));
     let both = both.unwrap();
-    assert_eq!(names(&both), ["centerface", "plate_yunet_v1", "mine"]);
+    assert_eq!(names(&both), ["centerface", "plate_yunet_v2", "mine"]);
     assert_eq!(count(&both, "plate"), count(&shipped, "plate"), "what both find is one");
 }
 
 #[test]
 fn a_model_that_is_another_or_sees_nothing_stops_everything() {
-    let other = user_model("plate_yunet_v1.onnx", "family = \"yunet\"\nclasses = [\"plate\"]");
+    let other = user_model("plate_yunet_v2.onnx", "family = \"yunet\"\nclasses = [\"plate\"]");
     let (_, hash) = other.split_once("sha256 = \"").unwrap();
     let wrong_hash = other.replace(&hash[..8], "00000000");
     // A face detector finds no drawn plate, and what is no tensor of its family is no answer.
@@ -80,7 +80,7 @@ fn an_optional_model_of_the_manifest_is_used_where_it_is_named() {
     let (code, stderr, receipt) = redact("[models]\nface = \"centerface_int8\"\n");
     assert_eq!(code, 0, "{stderr}");
     let receipt = receipt.unwrap();
-    assert_eq!(names(&receipt), ["centerface_int8", "plate_yunet_v1"]);
+    assert_eq!(names(&receipt), ["centerface_int8", "plate_yunet_v2"]);
     assert!(count(&receipt, "face") >= 1);
 }
 

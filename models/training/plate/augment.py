@@ -4,18 +4,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from damage import damage
+from damage import damage, dark
 from fonts import Fonts
-from geometry import MIN_PLATE_WIDTH, random_crop, random_view
-from paste import paste
-from photo_pool import PhotoPool
+from geometry import random_crop, random_view, warp_boxes
+from paste import paste, replace
+from photo_pool import PhotoPool, PooledPhoto
 from recipe import Recipe
 from rng import Rng
+from synth_patterns import render_pattern
 from synth_plates import render_plate
 from synth_signs import render_sign
 
 PASTED_MAX_SHARE = 0.85  # of the largest plate width
-SIGN_WIDTHS = (14, 220)
+SIGN_WIDTHS = (14, 220)  # in a crop of the first size
 RENDER_HEIGHTS = [24, 48, 64]
 MOSAIC_PROBABILITY = 0.12
 # A plate that shows half or less of its area, or is smaller than this, is neither learned nor counted as background.
@@ -41,17 +42,22 @@ class Sampler:
         self._pool = pool
         self._fonts = fonts
         self._recipe = recipe
-        self._size = recipe.crop_size
+        self._size = recipe.crop_sizes[0]
 
-    def sample(self) -> Sample:
+    def sample(self, size: int | None = None) -> Sample:
+        """A square crop of `size` pixels; of the recipe's first size where none is given."""
+        self._size = size or self._recipe.crop_sizes[0]
         if self.rng.chance(MOSAIC_PROBABILITY):
             image, clipped, unsure = self._mosaic()
         else:
             image, boxes, warped = self._scene(self._size)
             clipped = [clip(box, self._size) for box in boxes]
             unsure = [clip(box, self._size)[0] for box in warped]
-        plates, ignored = split_by_visibility(clipped)
+        plates, ignored = split_by_visibility(clipped, min(LEARNED_MIN_WIDTH, self._recipe.min_plate_width))
         ignored = np.concatenate([ignored, np.array(unsure, np.float32).reshape(-1, 4)])
+        if self._recipe.dark_share > 0 and self.rng.chance(self._recipe.dark_share):
+            # Not damaged further, or nobody would see the plates.
+            return Sample(dark(self.rng, image), plates, ignored)
         return Sample(damage(self.rng, image), plates, ignored)
 
     def _mosaic(self) -> tuple[np.ndarray, list[tuple[np.ndarray, float]], list[np.ndarray]]:
@@ -78,20 +84,49 @@ class Sampler:
             photo, mistaken = self._pool.draw_mistaken(rng)
         else:
             photo = self._pool.draw_negative(rng) if negative else self._pool.draw_photo(rng)
-        view = random_view(rng, size, recipe.max_plate_width, photo, mistaken)
-        image, photo_boxes, unsure = random_crop(rng, size, self._pool, photo, view)
-        boxes, widest = list(photo_boxes), PASTED_MAX_SHARE * recipe.max_plate_width
-        if rng.chance(0.15 if negative else 0.5):
+        max_width = recipe.widest(self._size)
+        if negative and mistaken is None and recipe.pattern_share > 0 and rng.chance(recipe.pattern_share):
+            image, boxes = render_pattern(rng, size, size), []
+            self._paste(image, boxes, max_width, plates=0.15)
+            return image, boxes, np.zeros((0, 4), np.float32)
+        view = random_view(rng, size, (recipe.min_plate_width, max_width), photo, mistaken)
+        image, homography = random_crop(rng, size, self._pool, photo, view, recipe.restores_shape)
+        boxes = self._plates(photo, homography, image)
+        self._paste(image, boxes, max_width, plates=0.15 if negative else 0.5)
+        return image, boxes, warp_boxes(homography, photo.unsure)
+
+    def _paste(self, image: np.ndarray, boxes: list[np.ndarray], max_width: float, plates: float) -> None:
+        """Paste plates with that probability, adding their boxes, and often signs."""
+        rng, recipe = self.rng, self._recipe
+        if rng.chance(plates):
             for _ in range(rng.choice([1, 1, 2, 3])):
                 plate = self._real_or_rendered_plate()
-                box = paste(rng, image, plate, None, rng.log_uniform(MIN_PLATE_WIDTH, widest), boxes)
+                width = rng.log_uniform(recipe.min_plate_width, PASTED_MAX_SHARE * max_width)
+                box = paste(rng, image, plate, None, width, boxes)
                 if box is not None:
                     boxes.append(box)
         if rng.chance(0.4):
+            sign_widths = (SIGN_WIDTHS[0], SIGN_WIDTHS[1] * self._size / recipe.crop_sizes[0])
             for _ in range(rng.choice([1, 1, 2, 4])):
-                sign, opacity = render_sign(rng, self._fonts, rng.choice(RENDER_HEIGHTS))
-                paste(rng, image, sign, opacity, rng.log_uniform(*SIGN_WIDTHS), boxes)
-        return image, boxes, unsure
+                sign, opacity = self._sign_or_pattern()
+                paste(rng, image, sign, opacity, rng.log_uniform(*sign_widths), boxes)
+
+    def _sign_or_pattern(self) -> tuple[np.ndarray, np.ndarray | None]:
+        rng = self.rng
+        height = rng.choice(RENDER_HEIGHTS)
+        if self._recipe.pattern_share > 0 and rng.chance(self._recipe.pattern_share):
+            return render_pattern(rng, height, int(height * rng.log_uniform(0.7, 6))), None
+        return render_sign(rng, self._fonts, height)
+
+    def _plates(self, photo: PooledPhoto, homography: np.ndarray, image: np.ndarray) -> list[np.ndarray]:
+        """The boxes of the photo's plates in the crop, some with a rendered plate pasted over them."""
+        boxes = list(warp_boxes(homography, photo.boxes))
+        for index, place in enumerate(photo.boxes):
+            if self._recipe.replaced_share > 0 and self.rng.chance(self._recipe.replaced_share):
+                plate = render_plate(self.rng, self._fonts, self.rng.choice(RENDER_HEIGHTS))
+                replaced = replace(self.rng, image, plate, place, homography)
+                boxes[index] = boxes[index] if replaced is None else replaced
+        return boxes
 
     def _real_or_rendered_plate(self) -> np.ndarray:
         if self.rng.chance(0.45):
@@ -106,7 +141,7 @@ def clip(box: np.ndarray, size: int) -> tuple[np.ndarray, float]:
     return inside, (inside[2] - inside[0]) * (inside[3] - inside[1]) / max(area, 1e-6)
 
 
-def split_by_visibility(clipped: list[tuple[np.ndarray, float]]) -> tuple[np.ndarray, np.ndarray]:
+def split_by_visibility(clipped: list[tuple[np.ndarray, float]], min_width: float) -> tuple[np.ndarray, np.ndarray]:
     """Boxes to learn and boxes to ignore, both float32 [n, 4]. Boxes of less than a pixel are gone."""
     plates: list[np.ndarray] = []
     ignored: list[np.ndarray] = []
@@ -114,6 +149,6 @@ def split_by_visibility(clipped: list[tuple[np.ndarray, float]]) -> tuple[np.nda
         width, height = box[2:] - box[:2]
         if width < 1 or height < 1:
             continue
-        learned = visible > MIN_VISIBLE and width >= LEARNED_MIN_WIDTH and height >= LEARNED_MIN_HEIGHT
+        learned = visible > MIN_VISIBLE and width >= min_width and height >= min(LEARNED_MIN_HEIGHT, min_width / 2)
         (plates if learned else ignored).append(box)
     return np.array(plates, np.float32).reshape(-1, 4), np.array(ignored, np.float32).reshape(-1, 4)

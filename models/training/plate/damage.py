@@ -1,6 +1,6 @@
 """What cameras, weather, night and compression do to a photo, at random.
 
-Every step takes and returns float32 [size, size, 3], BGR, around 0-255.
+Every step of `damage` takes and returns float32 [size, size, 3], BGR, around 0-255.
 """
 
 from collections.abc import Callable
@@ -88,3 +88,8 @@ def damage(rng: Rng, crop: np.ndarray) -> np.ndarray:
         _, jpeg = cv2.imencode(".jpg", damaged, [cv2.IMWRITE_JPEG_QUALITY, rng.randint(25, 92)])
         damaged = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     return damaged
+
+
+def dark(rng: Rng, image: np.ndarray) -> np.ndarray:
+    """As an underexposed photo is: a part of the light, with noise. uint8 [size, size, 3] BGR in and out."""
+    return noise(rng, image * np.float32(rng.log_uniform(0.15, 0.6))).clip(0, 255).astype(np.uint8)

@@ -5,10 +5,15 @@ import math
 import cv2
 import numpy as np
 
+from geometry import warp_corners
 from rng import Rng
 
 # Pixels left free round another plate.
 CLEARANCE = 2
+# A plate pasted over another has at most so many times its area: a large one would hide half the car.
+REPLACED_MAX_AREA = 3.5
+# Plates longer than so many crops are not replaced.
+REPLACED_MAX_CROPS = 4
 
 
 def paste(
@@ -20,23 +25,60 @@ def paste(
     float32 [4], or None where nothing was pasted because it would touch one of `boxes` or hardly be seen.
     """
     patch, opacity = resize_patch(rng, patch, opacity, width)
-    height, width = patch.shape[:2]
-    size = crop.shape[0]
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    target = random_quad(rng, corners, size)
+    target = random_quad(rng, corners_of(patch), crop.shape[0])
     box = np.concatenate([target.min(0), target.max(0)])
-    if any(touches(box, other) for other in boxes):
+    if any(touches(box, other) for other in boxes) or not put(rng, crop, patch, opacity, target):
         return None
+    return box
+
+
+def replace(
+    rng: Rng, crop: np.ndarray, patch: np.ndarray, place: np.ndarray, homography: np.ndarray
+) -> np.ndarray | None:
+    """Paste another plate over the one at `place` (float32 [4], in the photo), covering it whole.
+
+    `homography` leads from photo to crop. Returns the new plate's box in the crop, float32 [4], or None where nothing
+    was pasted because the shapes differ too much or hardly anything would be seen.
+    """
+    width, height = place[2:] - place[:2]
+    aspect = patch.shape[1] / patch.shape[0] * rng.log_uniform(0.7, 1.1)
+    new_width = max(width, height * aspect) * rng.uniform(1.02, 1.12)
+    half = np.array([new_width, new_width / aspect * rng.uniform(1, 1.1)]) / 2
+    if half.prod() * 4 > REPLACED_MAX_AREA * width * height:
+        return None
+    middle = (place[:2] + place[2:]) / 2
+    target = warp_corners(homography, np.concatenate([middle - half, middle + half])[None])[0].astype(np.float32)
+    # Beyond the crop's horizon corners lie anywhere; OpenCV takes no picture of more than 32,767 pixels a side.
+    new_length = float(np.linalg.norm(target[1] - target[0]))
+    if not new_length < REPLACED_MAX_CROPS * crop.shape[0]:
+        return None
+    patch, opacity = resize_patch(rng, patch, None, max(4.0, new_length))
+    if not put(rng, crop, patch, opacity, target):
+        return None
+    return np.concatenate([target.min(0), target.max(0)])
+
+
+def corners_of(patch: np.ndarray) -> np.ndarray:
+    """Clockwise from the upper left one, float32 [4, 2]."""
+    height, width = patch.shape[:2]
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+
+
+def put(rng: Rng, crop: np.ndarray, patch: np.ndarray, opacity: np.ndarray, target: np.ndarray) -> bool:
+    """Warp the patch to the corners `target` (float32 [4, 2]) and blend it in; false where hardly any would be seen."""
+    height, width = patch.shape[:2]
+    size, corners = crop.shape[0], corners_of(patch)
+    box = np.concatenate([target.min(0), target.max(0)])
     x0, y0 = np.maximum(np.floor(box[:2]).astype(int) - 2, 0)
     x1, y1 = np.minimum(np.ceil(box[2:]).astype(int) + 3, size)
     if x1 - x0 < 3 or y1 - y0 < 3:
-        return None
+        return False
     warp = cv2.getPerspectiveTransform(corners, target - np.array([x0, y0], np.float32))
     place = (int(x1 - x0), int(y1 - y0))
     patch = cv2.warpPerspective(patch, warp, place, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     opacity = cv2.warpPerspective(opacity, warp, place, flags=cv2.INTER_LINEAR)
     blend(rng, crop[y0:y1, x0:x1], patch.astype(np.float32), opacity, soften=min(width, height) > 6)
-    return box
+    return True
 
 
 def resize_patch(

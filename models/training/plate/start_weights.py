@@ -83,7 +83,6 @@ def _convolutions_in_order(net: PlateNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2
     ]
 
 
-
 def _units_in_yunet_order(net: PlateNet) -> list[SeparableConv]:
     """Our counterparts of YuNet's convolutions in the order of its file; its heads, for faces, are left out."""
     stages = [unit for stage in (net.stage1, net.stage2, net.stage3, net.stage4, net.stage5) for unit in stage]

@@ -20,14 +20,16 @@ def cell_grid(size: int) -> torch.Tensor:
     return torch.cat(grids).float()
 
 
-def assign(plates: torch.Tensor, ignored: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+def assign(
+    plates: torch.Tensor, ignored: torch.Tensor, size: int, background_beyond: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Targets of one crop, in the cell order of `cell_grid`.
 
     `plates` and `ignored` are float32 [n, 4], x0 y0 x1 y1. Returns labels, float32 [cells] of `PLATE`, `BACKGROUND` or
-    `IGNORED`, and the plate of each plate cell, float32 [cells, 4].
+    `IGNORED`, and the plate of each plate cell, float32 [cells, 4]. `background_beyond` is that of the recipe.
     """
     targets = [
-        _assign_stride(plates, ignored, size, stride, widths)
+        _assign_stride(plates, ignored, size, stride, widths, background_beyond)
         for stride, widths in zip(STRIDES, WIDTH_RANGES, strict=True)
     ]
     labels, boxes = zip(*targets, strict=True)
@@ -35,12 +37,19 @@ def assign(plates: torch.Tensor, ignored: torch.Tensor, size: int) -> tuple[torc
 
 
 def _assign_stride(
-    plates: torch.Tensor, ignored: torch.Tensor, size: int, stride: int, widths: tuple[float, float]
+    plates: torch.Tensor,
+    ignored: torch.Tensor,
+    size: int,
+    stride: int,
+    widths: tuple[float, float],
+    background_beyond: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Targets of one stride.
 
     The inner part of a plate is positive where the stride learns its width; the rest of it, and all of it at the other
-    strides, is ignored, so that a near miss is not punished. Where plates overlap the smaller one wins.
+    strides, is ignored, so that a near miss is not punished. A plate far beyond what the stride learns is background
+    there, or nothing teaches it not to see small plates in a large one, or a huge one round a small one. Where plates
+    overlap the smaller one wins.
     """
     side = size // stride
     centre = (torch.arange(side) + 0.5) * stride
@@ -52,6 +61,8 @@ def _assign_stride(
         labels[inside_y[:, None] & inside_x] = IGNORED
     for x0, y0, x1, y1 in plates.tolist():
         width, height = x1 - x0, y1 - y0
+        if background_beyond and not widths[0] / background_beyond <= width < widths[1] * background_beyond:
+            continue
         distance_x = (centre - (x0 + x1) / 2).abs()[None]
         distance_y = (centre - (y0 + y1) / 2).abs()[:, None]
         inside = (distance_x < max(width / 2, 0.75 * stride)) & (distance_y < max(height / 2, 0.75 * stride))

@@ -6,18 +6,22 @@ import unittest
 
 import cv2
 import numpy as np
+import onnx
+import onnxruntime
 import torch
 
 import checkpoint
+from adjust_scores import shift_scores
 from damage import damage
 from data_list import split_held_out
 from detector import MIN_SCORE, decode, suppress
-from export import export, largest_difference
+from export import OUTPUTS, export, largest_difference
 from geometry import random_crop, random_homography, random_view, warp_boxes
+from harder import at_night, drawn_out, turned
 from metrics import covered_share, enlarge, score
 from mining import sort_finds
 from model import STRIDES, PlateNet
-from paste import paste
+from paste import paste, replace
 from photo_pool import PhotoPool, PooledPhoto
 from photos import Photo, read_cache, read_dataset, write_cache
 from recipe import Recipe
@@ -61,6 +65,17 @@ class TargetsTest(unittest.TestCase):
         labels, _ = assign(torch.tensor([[100.0, 100.0, 160.0, 120.0]]), torch.zeros(0, 4), SIZE)
         strides = cell_grid(SIZE)[labels == PLATE, 2]
         self.assertEqual(set(strides.tolist()), {8.0, 16.0})
+
+    def test_far_widths_are_background_where_asked_for(self) -> None:
+        grid, small, large = cell_grid(SIZE), [150.0, 150.0, 170.0, 156.0], [40.0, 100.0, 280.0, 160.0]
+        for plate, stride in ((small, 32), (large, 8)):
+            wanted = torch.tensor([plate])
+            of_stride = grid[:, 2] == stride
+            ignored, _ = assign(wanted, torch.zeros(0, 4), SIZE)
+            self.assertIn(IGNORED, ignored[of_stride])
+            labels, _ = assign(wanted, torch.zeros(0, 4), SIZE, background_beyond=1.6)
+            self.assertEqual(set(labels[of_stride].tolist()), {BACKGROUND})
+            self.assertIn(PLATE, labels)
 
     def test_ignored_boxes_are_no_background(self) -> None:
         labels, _ = assign(torch.zeros(0, 4), torch.tensor([[0.0, 0.0, 64.0, 64.0]]), SIZE)
@@ -140,7 +155,7 @@ class MiningTest(unittest.TestCase):
         image = np.zeros((480, 640, 3), np.uint8)
         photo = PooledPhoto(image, boxes(), [image], [], boxes(), mistaken[None])
         for _ in range(100):
-            centre, scale = random_view(rng, SIZE, 200, photo, mistaken)
+            centre, scale = random_view(rng, SIZE, (9, 200), photo, mistaken)
             self.assertLessEqual(40 * scale, 200 + 1e-6)
             middle = (mistaken[:2] + mistaken[2:]) / 2
             self.assertTrue((np.abs(middle - centre) * scale < SIZE * 0.6).all())
@@ -148,13 +163,27 @@ class MiningTest(unittest.TestCase):
     def test_crops_round_mistakes_know_what_may_be_a_plate(self) -> None:
         photo = Photo(np.full((240, 320, 3), 80, np.uint8), boxes((10, 10, 50, 22)), "plates_web_train", "a")
         empty = Photo(np.full((240, 320, 3), 90, np.uint8), boxes(), "no_plates", "b")
-        pool = PhotoPool([(1.0, [photo])], [empty], FixedMiner())
+        pool = PhotoPool([(1.0, [photo])], [empty])
+        pool.learn_finds([pool.mine(FixedMiner(), part, 3) for part in range(3)])
         rng = Rng(0)
         for _ in range(20):
             drawn, mistaken = pool.draw_mistaken(rng)
-            view = random_view(rng, 128, 200, drawn, mistaken)
-            crop, _, unsure = random_crop(rng, 128, pool, drawn, view)
+            view = random_view(rng, 128, (9, 200), drawn, mistaken)
+            crop, homography = random_crop(rng, 128, pool, drawn, view)
+            unsure = warp_boxes(homography, drawn.unsure)
             self.assertEqual((crop.shape, unsure.shape), ((128, 128, 3), (1, 4)))
+
+    def test_every_photo_gets_its_own_finds(self) -> None:
+        class Miner:
+            def mine(self, photo: Photo) -> tuple[np.ndarray, np.ndarray]:
+                return boxes(), boxes((int(photo.name), 0, 50, 10))
+
+        photos = [Photo(np.zeros((80, 80, 3), np.uint8), boxes((0, 0, 40, 12)), "set", str(n)) for n in range(5)]
+        pool = PhotoPool([(1.0, photos[:4])], photos[4:])
+        pool.learn_finds([pool.mine(Miner(), part, 2) for part in range(2)])
+        for photo in pool.with_mistakes:
+            self.assertEqual(photo.mistaken[0, 0], int(photo.source.name))
+        self.assertEqual(len(pool.with_mistakes), 5)
 
 
 class ChanceTest(unittest.TestCase):
@@ -188,6 +217,32 @@ class ChanceTest(unittest.TestCase):
             if len(changed):
                 self.assertTrue((changed.min(0) >= box[[1, 0]] - 3).all() and (changed.max(0) <= box[[3, 2]] + 3).all())
         self.assertGreater(pasted, 50)
+
+    def test_a_replaced_plate_is_covered_whole(self) -> None:
+        rng, place = Rng(0), np.array([100, 120, 180, 140], np.float32)
+        patch = np.full((20, 80, 3), 250, np.uint8)
+        for _ in range(50):
+            homography = random_homography(rng, SIZE, (140, 130), 1.2, is_squashed=True)
+            crop = np.zeros((SIZE, SIZE, 3), np.uint8)
+            box = replace(rng, crop, patch, place, homography)
+            old = warp_boxes(homography, place[None])[0]
+            self.assertTrue((box[:2] <= old[:2] + 1).all() and (box[2:] >= old[2:] - 1).all())
+            self.assertTrue(crop.any())
+        self.assertIsNone(replace(rng, crop, np.full((80, 20, 3), 250, np.uint8), place, np.eye(3)))
+
+
+class HarderTest(unittest.TestCase):
+    """Photos made harder keep their boxes where their plates are."""
+
+    def test_boxes_follow(self) -> None:
+        image = np.zeros((120, 160, 3), np.uint8)
+        image[50:60, 70:110] = 255
+        photo = Photo(image, boxes((70, 50, 110, 60)), "set", "a")
+        for change in (drawn_out(1.5), turned(12), at_night):
+            changed = change(photo, 0)
+            y, x = np.nonzero(changed.image.max(2) > changed.image.max() / 2)
+            found = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
+            np.testing.assert_allclose(changed.boxes[0], found, atol=2)
 
 
 class HoldOutTest(unittest.TestCase):
@@ -227,6 +282,31 @@ class FilesTest(unittest.TestCase):
             export(net, path)
             self.assertLess(largest_difference(net, path), 1e-3)
 
+    def test_scores_shift_by_stride_and_boxes_stay(self) -> None:
+        torch.manual_seed(0)
+        image = np.random.RandomState(0).uniform(0, 255, (1, 3, 64, 96)).astype(np.float32)
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name) / "plate.onnx"
+            net = PlateNet()
+            with torch.no_grad():
+                for parameter in net.parameters():
+                    parameter.add_(torch.randn_like(parameter) * 0.02)
+            export(net, path)
+            model = onnx.load(str(path))
+            shift_scores(model, (0.0, -0.2, -0.4))
+            before, after = (
+                onnxruntime.InferenceSession(each, providers=["CPUExecutionProvider"]).run(OUTPUTS, {"input": image})
+                for each in (str(path), model.SerializeToString())
+            )
+        for output, old, new in zip(OUTPUTS, before, after, strict=True):
+            kind, stride = output.split("_")
+            if kind == "bbox":
+                np.testing.assert_array_equal(new, old)
+                continue
+            logits = [np.log(scores / (1 - scores)) for scores in (old, new)]
+            expected = {"8": 0.0, "16": -0.2, "32": -0.4}[stride]
+            np.testing.assert_allclose(logits[1] - logits[0], expected, atol=1e-3)
+
     def test_training_goes_on_from_what_a_detector_computes(self) -> None:
         torch.manual_seed(0)
         net, further = PlateNet(), PlateNet()
@@ -248,7 +328,7 @@ class FilesTest(unittest.TestCase):
                 torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
 
     def test_a_run_goes_on_with_its_own_settings_only(self) -> None:
-        settings = {"steps": 100, "seed": 0, "recipe": {"crop_size": 320}}
+        settings = {"steps": 100, "seed": 0, "recipe": {"crop_sizes": (320,)}}
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             checkpoint.save(folder, {"settings": settings, "step": 40})
@@ -256,8 +336,8 @@ class FilesTest(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "`steps` was 100, is 60"):
                 checkpoint.load(folder, settings | {"steps": 60})
             self.assertEqual(checkpoint.load(folder, settings | {"steps": 60}, ("steps",))["step"], 40)
-            with self.assertRaisesRegex(ValueError, "crop_size"):
-                checkpoint.load(folder, settings | {"recipe": {"crop_size": 384}}, ("steps",))
+            with self.assertRaisesRegex(ValueError, "crop_sizes"):
+                checkpoint.load(folder, settings | {"recipe": {"crop_sizes": (384,)}}, ("steps",))
 
     def test_another_network_is_no_start(self) -> None:
         with tempfile.TemporaryDirectory() as name:
@@ -270,6 +350,12 @@ class FilesTest(unittest.TestCase):
 
 
 class ScheduleTest(unittest.TestCase):
+    def test_larger_crops_come_in_smaller_batches(self) -> None:
+        recipe = Recipe(crop_sizes=(320, 640), max_plate_width=200)
+        self.assertEqual([recipe.crop_size(step) for step in range(4)], [320, 640, 320, 640])
+        self.assertEqual([recipe.batch(step, 10) for step in range(2)], [10, 3])
+        self.assertEqual(recipe.widest(640), 400)
+
     def test_warm_up_and_end(self) -> None:
         recipe = Recipe(peak_learning_rate=2e-3, warm_up_steps=150)
         self.assertLess(learning_rate(0, 3386, recipe), 2e-5)

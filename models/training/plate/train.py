@@ -23,7 +23,6 @@ import torch.multiprocessing as multiprocessing
 
 import checkpoint
 from fonts import find_fonts
-from mining import Miner
 from photo_pool import PhotoPool
 from photos import read_cache
 from recipe import Recipe
@@ -68,11 +67,37 @@ def parse_arguments() -> argparse.Namespace:
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     first = Recipe()
-    parser.add_argument("--crop-size", type=int, default=first.crop_size, help="pixels, a multiple of 64")
-    parser.add_argument("--max-plate-width", type=int, default=first.max_plate_width, help="pixels in the crop")
+    parser.add_argument(
+        "--crop-size",
+        type=int,
+        nargs="+",
+        default=list(first.crop_sizes),
+        help="pixels, multiples of 64; steps take several in turn, with fewer crops of larger ones",
+    )
+    parser.add_argument("--min-plate-width", type=int, default=first.min_plate_width, help="pixels in the crop")
+    parser.add_argument(
+        "--max-plate-width", type=int, default=first.max_plate_width, help="pixels in a crop of the first size"
+    )
     parser.add_argument("--negatives", type=float, default=first.negative_share, help="share of crops without plates")
     parser.add_argument(
         "--mistakes", type=float, default=first.mistaken_share, help="share of crops round what the detector mistook"
+    )
+    parser.add_argument(
+        "--mine-every", type=int, default=first.mine_every, help="steps after which to look for mistakes anew; 0: never"
+    )
+    parser.add_argument(
+        "--replaced", type=float, default=first.replaced_share, help="share of plates with a rendered one over them"
+    )
+    parser.add_argument(
+        "--patterns", type=float, default=first.pattern_share, help="share of drawn patterns among negatives and signs"
+    )
+    parser.add_argument("--dark", type=float, default=first.dark_share, help="share of underexposed crops")
+    parser.add_argument("--restore-shape", action="store_true", help="draw out photos that were squashed to squares")
+    parser.add_argument(
+        "--background-beyond",
+        type=float,
+        default=first.background_beyond,
+        help="a stride takes for background what is so many times wider or narrower than what it learns; 0: never",
     )
     parser.add_argument("--learning-rate", type=float, default=first.peak_learning_rate, help="the highest")
     parser.add_argument("--warm-up", type=int, default=first.warm_up_steps, help="steps")
@@ -103,22 +128,27 @@ def main() -> None:
     ]
     without_plates = [photo for photo in splits["train"] if photo.dataset == SET_WITHOUT_PLATES]
     recipe = Recipe(
-        crop_size=arguments.crop_size,
+        crop_sizes=tuple(arguments.crop_size),
+        min_plate_width=arguments.min_plate_width,
         max_plate_width=arguments.max_plate_width,
         negative_share=arguments.negatives,
         mistaken_share=arguments.mistakes,
+        mine_every=arguments.mine_every,
+        replaced_share=arguments.replaced,
+        pattern_share=arguments.patterns,
+        dark_share=arguments.dark,
+        restores_shape=arguments.restore_shape,
+        background_beyond=arguments.background_beyond,
         peak_learning_rate=arguments.learning_rate,
         warm_up_steps=arguments.warm_up,
     )
-    starts_from_detector = arguments.start == "detector"
-    miner = Miner(arguments.start_weights) if starts_from_detector else None
     job = Job(
         settings=Settings(arguments.steps, arguments.seed, arguments.processes, arguments.batch, recipe),
-        pool=PhotoPool(groups, without_plates, miner),
+        pool=PhotoPool(groups, without_plates),
         validation=splits["validation"],
         fonts=find_fonts(arguments.fonts),
         start_weights=arguments.start_weights,
-        starts_from_detector=starts_from_detector,
+        starts_from_detector=arguments.start == "detector",
         out=arguments.out,
         checkpoint_every=arguments.checkpoint_every,
         validate_every=arguments.validate_every,

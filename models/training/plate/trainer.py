@@ -21,6 +21,7 @@ from evaluate import validation_summary
 from export import export
 from fonts import Fonts
 from losses import Batch, LossParts, detection_loss
+from mining import Miner
 from model import PlateNet
 from photo_pool import PhotoPool
 from photos import Photo
@@ -72,12 +73,13 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
     return recipe.peak_learning_rate * warm_up * (FINAL_LEARNING_RATE_SHARE + (1 - FINAL_LEARNING_RATE_SHARE) * cosine)
 
 
-def make_batch(sampler: Sampler, count: int, size: int) -> Batch:
+def make_batch(sampler: Sampler, count: int, size: int, background_beyond: float) -> Batch:
     """`count` random crops of `size` pixels with their targets."""
     images, labels, boxes = [], [], []
     for _ in range(count):
-        sample = sampler.sample()
-        cell_labels, cell_boxes = assign(torch.from_numpy(sample.plates), torch.from_numpy(sample.ignored), size)
+        sample = sampler.sample(size)
+        plates, ignored = torch.from_numpy(sample.plates), torch.from_numpy(sample.ignored)
+        cell_labels, cell_boxes = assign(plates, ignored, size, background_beyond)
         images.append(torch.from_numpy(sample.image))
         labels.append(cell_labels)
         boxes.append(cell_boxes)
@@ -128,14 +130,17 @@ class Trainer:
         self.rng = Rng(job.settings.seed * 1000 + rank)
         self.recipe = job.settings.recipe
         self.sampler = Sampler(job.pool, job.fonts, self.rng, self.recipe)
-        self.grid = cell_grid(self.recipe.crop_size)
+        self.grids = {size: cell_grid(size) for size in self.recipe.crop_sizes}
         self.step = 0
         self.losses: list[LossParts] = []
         net = PlateNet()
         if not job.resume:
             load = load_detector if job.starts_from_detector else load_yunet
+            if job.starts_from_detector:
+                self._mine(job.start_weights)
             took_over_bias = load(net, job.start_weights)
-            calibrate_norms(net, self._make_batch(CALIBRATION_SAMPLES).images, took_over_bias)
+            samples = self._make_batch(CALIBRATION_SAMPLES, self.recipe.crop_sizes[0])
+            calibrate_norms(net, samples.images, took_over_bias)
             self._copy_from_first(net)
         self.net = net.to(memory_format=torch.channels_last).train()
         self.average = copy.deepcopy(self.net).eval()
@@ -160,6 +165,9 @@ class Trainer:
         self.optimiser.load_state_dict(saved["optimiser"])
         self.step = saved["step"]
         self.average.load_state_dict(saved["average"])
+        if self.job.starts_from_detector and self.step != self._last_mined_step():
+            mined = self._last_mined_step()
+            self._mine(self._miner_path(mined) if mined else self.job.start_weights)
         return saved["elapsed_seconds"]
 
     def run(self) -> None:
@@ -167,6 +175,8 @@ class Trainer:
         if self.job.resume:
             self._log(f"resumed, to end at step {self.settings.steps}")
         while self.step < self.settings.steps:
+            if self.step and self.step == self._last_mined_step():
+                self._mine_again()
             self._train_step()
             if self.is_first:
                 update_moving_average(self.average, self.net, self.step)
@@ -181,16 +191,40 @@ class Trainer:
             self._validate("FINAL", self.job.out / "plate.onnx")
         dist.barrier()
 
-    def _make_batch(self, count: int) -> Batch:
-        return make_batch(self.sampler, count, self.recipe.crop_size)
+    def _make_batch(self, count: int, size: int) -> Batch:
+        return make_batch(self.sampler, count, size, self.recipe.background_beyond)
+
+    def _mine(self, model: pathlib.Path) -> None:
+        """Let a detector look through the training photos, each process through its part of them."""
+        parts = self.settings.processes
+        finds: list[Any] = [None] * parts
+        dist.all_gather_object(finds, self.job.pool.mine(Miner(model), dist.get_rank(), parts))
+        self.job.pool.learn_finds(finds)
+
+    def _mine_again(self) -> None:
+        """With the moving average as it is. Its file stays, for a resumed run to mine with."""
+        path = self._miner_path(self.step)
+        if self.is_first:
+            export(self.average, path)
+        dist.barrier()
+        self._mine(path)
+        self._log(f"mined anew, {len(self.job.pool.with_mistakes)} photos with mistakes")
+
+    def _miner_path(self, step: int) -> pathlib.Path:
+        return self.job.out / f"miner_{step}.onnx"
+
+    def _last_mined_step(self) -> int:
+        every = self.recipe.mine_every
+        return self.step // every * every if every else 0
 
     def _train_step(self) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, self.settings.steps, self.recipe)
-        batch = self._make_batch(self.settings.batch)
+        size = self.recipe.crop_size(self.step)
+        batch = self._make_batch(self.recipe.batch(self.step, self.settings.batch), size)
         with torch.autocast("cpu", torch.bfloat16):
             maps = self.net.feature_maps(batch.images)
-        loss, parts = detection_loss(maps, batch, self.grid)
+        loss, parts = detection_loss(maps, batch, self.grids[size])
         self.optimiser.zero_grad()
         loss.backward()
         average_gradients(self.parameters)
@@ -217,7 +251,8 @@ class Trainer:
         """Export the moving average and log its figures on the validation photos."""
         export(self.average, path)
         summary = validation_summary(path, self.job.validation)
-        samples = self.step * self.settings.processes * self.settings.batch
+        per_process = sum(self.recipe.batch(step, self.settings.batch) for step in range(self.step))
+        samples = per_process * self.settings.processes
         self._log(f"samples {samples} {label} {json.dumps(summary)}")
 
     def _log_losses(self) -> None:
