@@ -1,6 +1,6 @@
 //! The admin port: is the worker alive, is it ready, its metrics, and a page for people. Read only, nothing personal, and
 //! built so that nobody who reaches it can hold the worker up: few connections, small requests, short waits. With certificates
-//! ([`tls`]) it answers known clients alone; probes, which have none, get a port of their own that tells nothing else.
+//! (`tls`) it answers known clients alone; probes, which have none, get a port of their own that tells nothing else.
 
 mod about;
 mod history;
