@@ -21,17 +21,23 @@ fn the_receipt_says_exactly_what_was_changed() {
         let receipt = bench.receipt("scene.png");
         let redacted = rects(&receipt["redacted"]);
         assert!(covered_share(FACE, &redacted) > 0.99 && covered_share(PLATE, &redacted) > 0.99);
-        let mut changed_inside = 0;
+        // What is drawn round face and plate may be of the very colour that a region of one cell takes from its frame.
+        let (mut in_boxes, mut changed_in_boxes) = (0u32, 0u32);
         for y in 0..before.size.height {
             for x in 0..before.size.width {
-                let inside = redacted.iter().any(|rect| rect.contains(Rect { x, y, width: 1, height: 1 }));
+                let here = Rect { x, y, width: 1, height: 1 };
+                let inside = redacted.iter().any(|rect| rect.contains(here));
                 let changed = pixel(&before, x, y) != pixel(&after, x, y);
                 assert!(inside || !changed, "({x}, {y}) changed outside {redacted:?}");
-                changed_inside += usize::from(inside && changed);
+                let in_box = FACE.contains(here) || PLATE.contains(here);
+                in_boxes += u32::from(in_box);
+                changed_in_boxes += u32::from(in_box && changed);
             }
         }
-        let area: u64 = redacted.iter().map(|rect| rect.area()).sum();
-        assert!(changed_inside as f64 > 0.9 * area as f64, "{changed_inside} of {area} pixels changed");
+        assert!(
+            f64::from(changed_in_boxes) > 0.9 * f64::from(in_boxes),
+            "{changed_in_boxes} of {in_boxes} pixels changed"
+        );
         assert!(receipt["redacted"].as_array().unwrap().iter().all(|region| region["style"] == style));
         assert_eq!(receipt["output"]["bytes"], fs::read(bench.output().join("scene.png")).unwrap().len());
     }
