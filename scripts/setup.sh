@@ -197,37 +197,16 @@ npm_packages() {
     cp "$source/package-lock.json" ".setup/$1/installed.json"
 }
 
-setup_moto() {
-    local source=scripts/servers/moto
-    cmp --silent "$source/requirements.txt" .setup/moto/requirements.txt && return
-    say "fetching moto, for tests"
-    rm -rf .setup/moto
-    python3 -m venv .setup/moto
-    .setup/moto/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement "$source/requirements.txt"
-    cp "$source/requirements.txt" .setup/moto/requirements.txt
-}
-
-# What judges k8s/ and docker/.
-setup_ops() {
-    local source=scripts/check_ops
-    cmp --silent "$source/requirements.txt" .setup/ops/requirements.txt && return
-    say "making a Python environment for checks of manifests and images"
-    rm -rf .setup/ops
-    python3 -m venv .setup/ops || { echo "  hint: sudo apt-get install -y python3-venv" >&2; exit 1; }
-    .setup/ops/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$source/requirements.txt"
-    cp "$source/requirements.txt" .setup/ops/requirements.txt
-}
-
-# What tries to undo redaction. Without dependencies: of rapidocr only the model is used.
-setup_irreversibility() {
-    local source=scripts/irreversibility
-    cmp --silent "$source/requirements.txt" .setup/irreversibility/requirements.txt && return
-    say "making a Python environment with recognisers (dlib, PP-OCR)"
-    rm -rf .setup/irreversibility
-    python3 -m venv .setup/irreversibility || { echo "  hint: sudo apt-get install -y python3-venv" >&2; exit 1; }
-    .setup/irreversibility/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-        --requirement "$source/requirements.txt"
-    cp "$source/requirements.txt" .setup/irreversibility/requirements.txt
+# python_environment NAME FOLDER WHAT [OPTION...]: what FOLDER/requirements.txt pins, in .setup/NAME; options are pip's.
+python_environment() {
+    local name=.setup/$1 source=$2 what=$3
+    shift 3
+    cmp --silent "$source/requirements.txt" "$name/requirements.txt" && return
+    say "making a Python environment with $what"
+    rm -rf "$name"
+    python3 -m venv "$name" || { echo "  hint: sudo apt-get install -y python3-venv" >&2; exit 1; }
+    "$name/bin/python" -m pip install --quiet --disable-pip-version-check "$@" --requirement "$source/requirements.txt"
+    cp "$source/requirements.txt" "$name/requirements.txt"
 }
 
 # cargo_tool NAME VERSION
@@ -268,7 +247,7 @@ for argument in "$@"; do
             npm_packages azurite Azurite
             need chromium chromium
             npm_packages browser "what drives the browser"
-            setup_moto
+            python_environment moto scripts/servers/moto "moto, for tests" --no-deps
             setup_release ;;
         --bench)
             need cmake cmake
@@ -281,8 +260,10 @@ for argument in "$@"; do
             cargo_tool cargo-deny 0.20.2
             cargo_tool cargo-machete 0.9.2
             need promtool prometheus
-            setup_ops ;;
-        --irreversibility) setup_irreversibility ;;
+            python_environment ops scripts/check_ops "what judges k8s/ and docker/" ;;
+        --irreversibility)
+            # What tries to undo redaction. Without dependencies: of rapidocr only the model is used.
+            python_environment irreversibility scripts/irreversibility "recognisers (dlib, PP-OCR)" --no-deps ;;
         --release) setup_release ;;
         --gpu) setup_onnxruntime_gpu ;;
         --fuzz) cargo_tool cargo-fuzz 0.13.2 ;;

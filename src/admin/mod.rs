@@ -49,7 +49,6 @@ const MAX_HEADERS: usize = 64;
 /// What is answered from.
 #[derive(Clone)]
 struct Answers {
-    vitals: Arc<Vitals>,
     shop: Arc<Workshop>,
     status: Arc<Status>,
 }
@@ -74,10 +73,9 @@ pub async fn serve(
     let router = Router::new()
         .route("/", get(page))
         .route("/events", get(events))
-        .route("/livez", get(live))
-        .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(Answers { vitals, shop, status });
+        .with_state(Answers { shop, status })
+        .merge(probes(vitals));
     tokio::spawn(accept(listener, router, tls));
     Ok(bound)
 }
@@ -89,10 +87,7 @@ pub async fn serve(
 pub async fn serve_probes(address: SocketAddr, vitals: Arc<Vitals>) -> Result<SocketAddr, FatalError> {
     let (listener, bound) =
         bind(address, "choose another with `admin.probe_listen`; an empty one opens no port").await?;
-    let live = |State(vitals): State<Arc<Vitals>>| async move { verdict(vitals.live()) };
-    let ready = |State(vitals): State<Arc<Vitals>>| async move { verdict(vitals.ready()) };
-    let router = Router::new().route("/livez", get(live)).route("/readyz", get(ready)).with_state(vitals);
-    tokio::spawn(accept(listener, router, None));
+    tokio::spawn(accept(listener, probes(vitals), None));
     Ok(bound)
 }
 
@@ -162,12 +157,10 @@ async fn events(State(answers): State<Answers>) -> Response {
     answers.status.events()
 }
 
-async fn live(State(answers): State<Answers>) -> Response {
-    verdict(answers.vitals.live())
-}
-
-async fn ready(State(answers): State<Answers>) -> Response {
-    verdict(answers.vitals.ready())
+fn probes(vitals: Arc<Vitals>) -> Router {
+    let live = |State(vitals): State<Arc<Vitals>>| async move { verdict(vitals.live()) };
+    let ready = |State(vitals): State<Arc<Vitals>>| async move { verdict(vitals.ready()) };
+    Router::new().route("/livez", get(live)).route("/readyz", get(ready)).with_state(vitals)
 }
 
 fn verdict(vital: Result<(), &'static str>) -> Response {

@@ -4,8 +4,6 @@
 //! rebuilt one keeps only tags whose content is numbers, of types whose layout is known ([`super::icc_numbers`]), and a
 //! header without date, maker, model, creator and identifier.
 
-use std::borrow::Cow;
-
 use super::icc_numbers::{Content, be32, numbers};
 
 /// Header length and the place of the tag table (ICC.1:2022, 7.2 and 7.3).
@@ -43,12 +41,12 @@ pub(in crate::photo) fn rebuild(profile: &[u8], grey: bool) -> Option<Vec<u8>> {
     if tags.is_empty() {
         return None;
     }
-    Some(write(profile, &tags))
+    Some(write(profile, tags))
 }
 
-type Tag<'a> = ([u8; 4], Cow<'a, [u8]>);
+type Tag = ([u8; 4], Vec<u8>);
 
-fn read_tags(profile: &[u8]) -> Option<Vec<Tag<'static>>> {
+fn read_tags(profile: &[u8]) -> Option<Vec<Tag>> {
     let count = be32(profile, HEADER_LEN)?;
     if count > MAX_TAGS {
         return None;
@@ -62,20 +60,17 @@ fn read_tags(profile: &[u8]) -> Option<Vec<Tag<'static>>> {
         if KEPT_TAGS.contains(&&signature)
             && let Content::Numbers(numbers) = numbers(data)?
         {
-            kept.push((signature, Cow::Owned(numbers)));
+            kept.push((signature, numbers));
         }
     }
     Some(kept)
 }
 
-fn write(profile: &[u8], tags: &[Tag<'_>]) -> Vec<u8> {
+fn write(profile: &[u8], tags: Vec<Tag>) -> Vec<u8> {
     let version_4 = profile[8] >= 4;
     let description = if version_4 { unicode_text(DESCRIPTION) } else { plain_description(DESCRIPTION) };
     let copyright = if version_4 { unicode_text("none") } else { b"text\0\0\0\0none\0".to_vec() };
-    let all: Vec<Tag<'_>> = [(*b"desc", description.into()), (*b"cprt", copyright.into())]
-        .into_iter()
-        .chain(tags.iter().cloned())
-        .collect();
+    let all: Vec<Tag> = [(*b"desc", description), (*b"cprt", copyright)].into_iter().chain(tags).collect();
 
     let mut out = vec![0; HEADER_LEN];
     // Version, class, colour space, connection space; signature; one of four rendering intents (7.2.4 to 7.2.15).
@@ -136,7 +131,7 @@ mod tests {
         header[24..36].copy_from_slice(&[7; 12]);
         header[36..40].copy_from_slice(b"acsp");
         header[48..56].copy_from_slice(b"MAKRMODL");
-        let tags: Vec<Tag<'_>> = tags.iter().map(|(name, data)| (**name, data.into())).collect();
+        let tags: Vec<Tag> = tags.iter().map(|(name, data)| (**name, data.clone())).collect();
         header.extend(len32(tags.len()));
         let mut data = Vec::new();
         for (name, content) in &tags {
