@@ -20,6 +20,10 @@ pub fn carriers(face: &RgbImage) -> Vec<Carrier> {
         motion(face),
         rows_beyond_the_frame(face, "rows.jpg", F_2_2),
         rows_beyond_the_frame(face, "rows-444.jpg", F_1_1),
+        beyond_the_edges(face, "edges-15.jpg", 15, F_2_2),
+        beyond_the_edges(face, "edges-9.jpg", 9, F_2_2),
+        beyond_the_edges(face, "edges-3.jpg", 3, F_2_2),
+        beyond_the_edges(face, "edges-444.jpg", 7, F_1_1),
         behind_the_last_block(face),
         zip(face),
         pdf(face),
@@ -114,6 +118,19 @@ fn rows_beyond_the_frame(face: &RgbImage, name: &'static str, sampling: Sampling
     let mut bytes = jpeg(&tall, width, height + 48, sampling);
     let frame = frame_at(&bytes).unwrap();
     bytes[frame + 5..frame + 7].copy_from_slice(&(height as u16).to_be_bytes());
+    planter.published(bytes).with_hidden_pixels()
+}
+
+/// As a lossless crop leaves it: so many columns and rows in the last MCUs that the header does not promise.
+fn beyond_the_edges(face: &RgbImage, name: &'static str, hidden: u32, sampling: SamplingFactor) -> Carrier {
+    let planter = Planter::new(name);
+    let (width, height) = (face.width() / 16 * 16, face.height() / 16 * 16);
+    let seen = (width - hidden, height - hidden);
+    let pixel = |x, y| if x < seen.0 && y < seen.1 { *face.get_pixel(x, y) } else { image::Rgb(HIDDEN) };
+    let mut bytes = jpeg(&RgbImage::from_fn(width, height, pixel), width, height, sampling);
+    let frame = frame_at(&bytes).unwrap();
+    bytes[frame + 5..frame + 7].copy_from_slice(&(seen.1 as u16).to_be_bytes());
+    bytes[frame + 7..frame + 9].copy_from_slice(&(seen.0 as u16).to_be_bytes());
     planter.published(bytes).with_hidden_pixels()
 }
 

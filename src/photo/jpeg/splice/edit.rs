@@ -1,8 +1,8 @@
 //! The splice: touched MCUs coded anew, all other bits copied.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::paint::Painter;
+use super::paint::{McuBlocks, Painter};
 use crate::photo::jpeg::{
     bits::{BitReader, BitWriter, PADDING_BYTES},
     block::Damage,
@@ -37,8 +37,8 @@ impl From<Damage> for NotSpliced {
     }
 }
 
-/// The scan and its index with everything painted. Every bit of the other MCUs is copied, but for the DC differences of
-/// the first one behind touched ones.
+/// The scan and its index with everything painted, and with other blocks in the `mended` MCUs where nothing is painted.
+/// Every bit of the other MCUs is copied, but for the DC differences of the first one behind touched ones.
 ///
 /// # Errors
 /// All codes that are missing, or what is wrong with the scan.
@@ -48,8 +48,13 @@ pub(super) fn splice(
     frame: &Frame,
     tables: &Tables,
     painter: &Painter<'_>,
+    mended: &BTreeMap<usize, McuBlocks>,
 ) -> Result<(Scan, Index), NotSpliced> {
-    let touched = painter.touched();
+    let painted = painter.touched();
+    let mended: BTreeMap<_, _> = mended.iter().filter(|(mcu, _)| painted.binary_search(mcu).is_err()).collect();
+    let mut touched: Vec<_> = painted.into_iter().chain(mended.keys().map(|&&mcu| mcu)).collect();
+    touched.sort_unstable();
+    let blocks = |mcu| mended.get(&mcu).map_or_else(|| painter.blocks(mcu), |&blocks| blocks.clone());
     let mut splice = Splice {
         scan,
         index,
@@ -68,7 +73,7 @@ pub(super) fn splice(
         let (here, later) = rest.split_at(rest.partition_point(|&mcu| mcu < end));
         rest = later;
         let start = splice.writer.position() / 8;
-        splice.interval(first, end, here, painter)?;
+        splice.interval(first, end, here, &blocks)?;
         ends.push(splice.writer.position() as u32);
         splice.writer.pad();
         intervals.push(start as u32..(splice.writer.position() / 8) as u32);
@@ -98,7 +103,13 @@ struct Splice<'a> {
 
 impl Splice<'_> {
     /// Write the MCUs from `first` to `end` of an interval, of which some are touched.
-    fn interval(&mut self, first: usize, end: usize, touched: &[usize], painter: &Painter<'_>) -> Result<(), Damage> {
+    fn interval(
+        &mut self,
+        first: usize,
+        end: usize,
+        touched: &[usize],
+        blocks: &impl Fn(usize) -> McuBlocks,
+    ) -> Result<(), Damage> {
         let mut next = first;
         let mut touched = touched.iter().copied().peekable();
         while next < end {
@@ -112,7 +123,7 @@ impl Splice<'_> {
             let mut predictors = self.index.predictors[next].map(i32::from);
             while touched.next_if_eq(&next).is_some() {
                 self.begin(next, predictors);
-                self.paint(next, painter, &mut predictors);
+                self.write(&blocks(next), &mut predictors);
                 next += 1;
             }
             if next < end {
@@ -145,8 +156,7 @@ impl Splice<'_> {
     }
 
     /// Write a touched MCU.
-    fn paint(&mut self, mcu: usize, painter: &Painter<'_>, predictors: &mut [i32; MAX_COMPONENTS]) {
-        let blocks = painter.blocks(mcu);
+    fn write(&mut self, blocks: &McuBlocks, predictors: &mut [i32; MAX_COMPONENTS]) {
         let mut blocks = blocks.iter();
         for (component, predictor) in self.frame.components.iter().zip(predictors) {
             let (dc, ac) = (table(&self.tables.dc, component.dc_table), table(&self.tables.ac, component.ac_table));

@@ -1,10 +1,12 @@
 //! A JPEG that is changed in its coded form: what is not obscured keeps every bit.
 //!
 //! Opening walks the coded data once, which checks it and indexes every MCU. A view decodes the MCUs that it shows and no
-//! others; many may do so at once. Painting codes the touched MCUs anew and copies the rest.
+//! others; many may do so at once. Painting codes the touched MCUs anew, and those that show something beyond the photo's edge,
+//! and copies the rest.
 
 mod edit;
 mod headers;
+mod hidden;
 mod paint;
 mod recode;
 #[cfg(test)]
@@ -114,15 +116,17 @@ impl Photo for SplicePhoto {
         let mut scan = Arc::clone(&self.scan);
         let mut index = Arc::clone(&self.index);
         let mut tables = self.tables.clone();
+        let damaged = |Damage(what)| internal(format!("found {what}"));
+        let mended = hidden::mended(&scan, &index, &self.frame, &tables).map_err(damaged)?;
         for _ in 0..ATTEMPTS {
             let painter = self.painter(regions)?;
-            let missing = match splice(&scan, &index, &self.frame, &tables, &painter) {
+            let missing = match splice(&scan, &index, &self.frame, &tables, &painter, &mended) {
                 Ok((scan, index)) => {
                     (self.scan, self.index, self.tables) = (Arc::new(scan), Arc::new(index), tables);
                     self.reduced = None;
                     return Ok(());
                 }
-                Err(NotSpliced::Damage(Damage(what))) => return Err(internal(format!("found {what}"))),
+                Err(NotSpliced::Damage(damage)) => return Err(damaged(damage)),
                 Err(NotSpliced::MissingCodes(missing)) => missing,
             };
             if let Some(longer) = recode::with_more_codes(&tables, &missing)? {

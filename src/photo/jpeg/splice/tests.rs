@@ -300,3 +300,55 @@ fn a_thousand_regions_and_the_whole_photo() {
         assert!(photo.encode().unwrap().len() < bytes.len() / 4, "nothing of the picture is left");
     }
 }
+
+/// A picture under a header that promises `hidden` columns and rows less, in as many MCUs.
+fn with_less_promised(coded: &Coded, hidden: u32) -> Vec<u8> {
+    let mut bytes = coded.encoded();
+    let frame = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+    for (at, side) in [(frame + 5, coded.size.height), (frame + 7, coded.size.width)] {
+        bytes[at..at + 2].copy_from_slice(&((side - hidden) as u16).to_be_bytes());
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_a_crop_has_hidden_goes_and_what_is_seen_stays(factor in 0..FACTORS.len(), across in 2u32..6, down in 2u32..6, hidden in 1u32..8, quality in 60u8..100) {
+        let size = Size::new(across * 16, down * 16);
+        let coded = Coded { size, grey: false, factor, quality, restart: 0, optimised: true, noise: 3 };
+        let bytes = with_less_promised(&coded, hidden);
+        let before = spliceable(&bytes);
+        let mut photo = spliceable(&bytes);
+        photo.obscure(&[]).unwrap();
+        let after = spliceable(&photo.encode().unwrap());
+        let edge = (photo.frame.columns - 1, photo.frame.rows - 1);
+        let mut changed = 0;
+        for mcu in 0..photo.frame.mcus() {
+            let (old, new) = (coefficients(&before, mcu), coefficients(&after, mcu));
+            if mcu % photo.frame.columns < edge.0 && mcu / photo.frame.columns < edge.1 {
+                prop_assert_eq!(&old, &new);
+            }
+            changed += usize::from(old != new);
+        }
+        // Noise cannot be told from coding noise where steps are large or a column is all there is.
+        prop_assert!(changed > edge.0 + edge.1 || hidden < 3 || quality < 85, "{} of {:?}", changed, edge);
+        // Once is enough.
+        let mut again = spliceable(&photo.encode().unwrap());
+        again.obscure(&[]).unwrap();
+        prop_assert_eq!(again.encode().unwrap(), photo.encode().unwrap());
+        // Samples that are seen are off by no more than steps are.
+        let whole = Rect { x: 0, y: 0, width: size.width / photo.frame.mcu_size().width, height: size.height / photo.frame.mcu_size().height };
+        let planes = |photo: &SplicePhoto| decode(&photo.scan, &photo.index, &photo.frame, &photo.tables, whole, 8).unwrap();
+        for ((old, new), component) in planes(&before).iter().zip(&planes(&after)).zip(&photo.frame.components) {
+            let energy: f64 = component.quantisation.iter().map(|&step| (f64::from(step) / 2.0).powi(2)).sum();
+            let seen = |pixels: u32, blocks: usize, of_mcu: usize| (pixels as usize * blocks).div_ceil(of_mcu);
+            let (width, height) = (seen(size.width - hidden, component.across, photo.frame.mcu_across), seen(size.height - hidden, component.down, photo.frame.mcu_down));
+            for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
+                let (a, b) = (old.samples[y * old.width + x], new.samples[y * new.width + x]);
+                prop_assert!(f64::from(a.abs_diff(b)) <= energy.sqrt() + 1.0, "({}, {}): {} {}", x, y, a, b);
+            }
+        }
+    }
+}
