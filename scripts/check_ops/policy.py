@@ -130,6 +130,38 @@ def workers_are_probed_and_spread(_: str, docs: Docs) -> Iterator[str]:
             yield f"{where}: no PodDisruptionBudget is for it"
 
 
+def port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+@policy
+def whoever_asks_the_admin_port_is_answered(_: str, docs: Docs) -> Iterator[str]:
+    """With certificates, probes have a plain port and the scraper a certificate; without, both ask the same port."""
+    for where, container in containers(docs):
+        variables = {variable["name"]: variable.get("value", "") for variable in container.get("env", [])}
+        if "OBSCURA_LISTEN" not in variables:
+            continue
+        files = [variables.get(f"OBSCURA_ADMIN_{part}_FILE") for part in ("CERTIFICATE", "KEY", "CLIENT_CA")]
+        if any(files) and not all(files):
+            yield f"{where}: certificate, key and authority of clients belong together"
+        mounts = tuple(mount["mountPath"] + "/" for mount in container.get("volumeMounts", []))
+        if any(file and not file.startswith(mounts) for file in files):
+            yield f"{where}: a file of the admin port is not mounted"
+        listens = variables.get("OBSCURA_PROBE_LISTEN") if any(files) else variables["OBSCURA_LISTEN"]
+        ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            asked = container.get(probe, {}).get("httpGet", {}).get("port")
+            if asked is not None and (not listens or ports.get(asked) != port_of(listens)):
+                yield f"{where}: {probe} asks `{asked}`, where probes are not answered"
+        for doc in of_kind(docs, "PodMonitor"):
+            for endpoint in doc["spec"]["podMetricsEndpoints"]:
+                if ports.get(endpoint["port"]) != port_of(variables["OBSCURA_LISTEN"]):
+                    yield f"PodMonitor: asks `{endpoint['port']}`, where metrics are not"
+                shows = {"ca", "cert", "keySecret"} <= set(endpoint.get("tlsConfig", {}))
+                if (endpoint.get("scheme") == "https" and shows) != any(files):
+                    yield "PodMonitor: expected TLS and a certificate exactly where the worker asks for one"
+
+
 @policy
 def no_token_of_the_cluster_is_mounted(_: str, docs: Docs) -> Iterator[str]:
     for where, _, pod in pods(docs):

@@ -3,7 +3,7 @@
 import copy
 
 from policy import POLICIES, violations
-from render import name, rendered
+from render import OTHERS, name, rendered
 
 
 def deployment(docs):
@@ -34,6 +34,18 @@ def trigger(docs):
     return kind(docs, "ScaledObject")["spec"]["triggers"][0]
 
 
+def environment(docs):
+    return container(docs)["env"]
+
+
+def variable(docs, end):
+    return next(variable for variable in environment(docs) if variable["name"] == f"OBSCURA_{end}")
+
+
+def endpoint(docs):
+    return kind(docs, "PodMonitor")["spec"]["podMetricsEndpoints"][0]
+
+
 def egress(docs):
     return kind(docs, "NetworkPolicy")["spec"]["egress"]
 
@@ -47,6 +59,7 @@ def replace_in_worker(old, new):
     return change
 
 
+CERTIFICATE = {"name": "OBSCURA_ADMIN_CERTIFICATE_FILE", "value": "/run/secrets/obscura/tls.crt"}
 SECRET = {"kind": "Secret", "metadata": {"name": "s", "namespace": "obscura-eu"}}
 FROM_SECRET = {"name": "P", "valueFrom": {"secretKeyRef": {"name": "s", "key": "p"}}}
 NODE_FOLDER = {"name": "h", "hostPath": {"path": "/"}}
@@ -75,6 +88,8 @@ BROKEN = [
     ("workers_are_probed_and_spread", lambda docs: container(docs).pop("livenessProbe")),
     ("workers_are_probed_and_spread", lambda docs: pod(docs).pop("topologySpreadConstraints")),
     ("workers_are_probed_and_spread", lambda docs: docs.remove(kind(docs, "PodDisruptionBudget"))),
+    ("whoever_asks_the_admin_port_is_answered", lambda docs: environment(docs).append(CERTIFICATE)),
+    ("whoever_asks_the_admin_port_is_answered", lambda docs: container(docs)["readinessProbe"]["httpGet"].update(port="metrics")),
     ("no_token_of_the_cluster_is_mounted", lambda docs: pod(docs).pop("automountServiceAccountToken")),
     ("no_token_of_the_cluster_is_mounted", lambda docs: kind(docs, "ServiceAccount")["metadata"].pop("annotations")),
     ("secrets_are_files", lambda docs: docs.append(SECRET)),
@@ -103,13 +118,33 @@ BROKEN = [
     ("scaling_asks_the_broker", lambda docs: docs.append(SECOND_SCALER)),
 ]
 
+# The same for the overlay with every component.
+BROKEN_WITH_ALL = [
+    (
+        "whoever_asks_the_admin_port_is_answered",
+        lambda docs: container(docs)["livenessProbe"]["httpGet"].update(port="admin"),
+    ),
+    ("whoever_asks_the_admin_port_is_answered", lambda docs: environment(docs).remove(variable(docs, "PROBE_LISTEN"))),
+    (
+        "whoever_asks_the_admin_port_is_answered",
+        lambda docs: environment(docs).remove(variable(docs, "ADMIN_CLIENT_CA_FILE")),
+    ),
+    (
+        "whoever_asks_the_admin_port_is_answered",
+        lambda docs: variable(docs, "ADMIN_KEY_FILE").update(value="/etc/ssl/tls.key"),
+    ),
+    ("whoever_asks_the_admin_port_is_answered", lambda docs: endpoint(docs).pop("tlsConfig")),
+    ("whoever_asks_the_admin_port_is_answered", lambda docs: endpoint(docs).update(scheme="http")),
+    ("whoever_asks_the_admin_port_is_answered", lambda docs: endpoint(docs).update(port="probes")),
+]
+
 
 def check() -> list[str]:
-    good = ("eu", ("keda",))
-    docs = rendered()[good][0]
+    keda, everything = ("eu", ("keda",)), ("eu", ("keda", *OTHERS))
+    cases = [(keda, *case) for case in BROKEN] + [(everything, *case) for case in BROKEN_WITH_ALL]
     problems = []
-    for index, (expected, breaks) in enumerate(BROKEN):
-        broken = copy.deepcopy(docs)
+    for index, (good, expected, breaks) in enumerate(cases):
+        broken = copy.deepcopy(rendered()[good][0])
         breaks(broken)
         found = {rule for rule, _ in violations("eu", broken)}
         if found != {expected}:

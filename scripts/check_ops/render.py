@@ -10,7 +10,7 @@ import yaml
 from common import K8S, run
 
 SCALERS = (None, "keda", "keda-to-zero", "hpa")
-OTHERS = ("gpu", "monitoring", "retention")
+OTHERS = ("gpu", "monitoring", "retention", "admin-tls")
 
 
 def overlays() -> list[str]:
