@@ -7,7 +7,7 @@ use object_store::memory::InMemory;
 use obscura::{
     config::stream::{Credentials, Secret, StoreConfig, StoreUrl},
     error::ErrorCode,
-    store::{Deletion, StoreSet},
+    store::{Deletion, RegionStore, StoreSet},
 };
 
 use crate::{
@@ -84,6 +84,8 @@ async fn azurite() {
     let store = set.get("photos").unwrap();
     suite(store, set.get("vault").unwrap()).await;
 
+    rights_are_asked_for_without_a_change(store, Some(true), None).await;
+
     let missing = StoreUrl::Azure { account: azurite::ACCOUNT.to_owned(), container: "nowhere".to_owned() };
     let error = open(&[StoreConfig { url: missing, ..photos.clone() }]).await.unwrap_err();
     assert!(error.message.contains("no such bucket or container"), "{error}");
@@ -106,11 +108,28 @@ async fn s3_with_versions() {
     let store = set.get("photos").unwrap();
     suite(store, set.get("vault").unwrap()).await;
 
+    // moto fails over an upload that it does not know, where real stores say that there is none.
+    rights_are_asked_for_without_a_change(store, None, Some(true)).await;
+
     // Removed for good: no version of it is kept, and no mark of a deletion hides one.
     store.put("uploads/b.jpg", Bytes::from_static(b"original")).await.unwrap();
     let fetched = store.fetch(&photo("photos", "uploads/b.jpg"), MAX_BYTES).await.unwrap();
     store.delete_original(&fetched.pin(&photo("photos", "uploads/b.jpg"))).await.unwrap();
     assert!(server.versions("photos").iter().all(|version| version.key != "uploads/b.jpg"));
+}
+
+/// Of credentials that may do everything.
+async fn rights_are_asked_for_without_a_change(
+    store: &RegionStore,
+    may_write: Option<bool>,
+    may_list_versions: Option<bool>,
+) {
+    let all = || async { format!("{:?}", store.contents_of_all().await.unwrap()) };
+    let before = all().await;
+    assert_eq!(store.may_remove().await, Some(true));
+    assert_eq!(store.may_write().await, may_write);
+    assert_eq!(store.may_list_versions().await, may_list_versions);
+    assert_eq!(all().await, before);
 }
 
 /// moto ignores the conditions of Google's store, as some compatible stores do.

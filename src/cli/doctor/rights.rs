@@ -24,25 +24,65 @@ fn removes_originals(stream: &StreamConfig, store: &StoreConfig) -> bool {
     })
 }
 
-/// One finding for each store of which a worker may remove more than it has to.
+/// What a worker may do with each store beyond what it has to. A store that does not tell is passed over.
 pub(super) async fn stores(config: &Config, stream: &StreamConfig, set: &StoreSet) -> Vec<Finding> {
-    const CHECK: &str = "rights";
     let mut findings = Vec::new();
     for store in stream.stores.iter().filter(|store| store.region == stream.region) {
-        let needs = removes_originals(stream, store) || config.receipt_delivery == Delivery::Topic;
         let Ok(opened) = set.get(&store.name) else { continue };
-        findings.push(match (needs, opened.may_remove("").await) {
-            (true, _) => Finding::ok(CHECK, format!("routes remove from `{}`", store.name)),
-            (false, Some(false)) => Finding::ok(CHECK, format!("nothing may be removed from `{}`", store.name)),
-            (false, Some(true)) => Finding::warning(
-                CHECK,
-                format!("this worker may remove objects from `{}`, and no route asks for it", store.name),
-                "allow removal under `_obscura/` alone; a worker that is taken over could remove photos",
-            ),
-            (false, None) => continue,
-        });
+        let name = &store.name;
+        let writes_everywhere = stream.written_places().contains(&(name.as_str(), ""));
+        let takes_back = config.receipt_delivery == Delivery::Topic && writes_everywhere;
+        let is_written_to = stream.written_places().iter().any(|(store, _)| store == name);
+        let removal = Right {
+            is_needed: removes_originals(stream, store) || takes_back,
+            needed: format!("routes remove from `{name}`"),
+            refused: format!("nothing may be removed from `{name}`"),
+            excess: format!("this worker may remove objects from `{name}`, and no route asks for it"),
+            hint: "allow removal under `_obscura/` alone; a worker that is taken over could remove photos",
+        };
+        findings.extend(removal.judge(opened.may_remove().await));
+        let writing = Right {
+            is_needed: writes_everywhere,
+            needed: format!("a route without `prefix` writes everywhere in `{name}`"),
+            refused: format!("nothing may be written to `{name}` but where routes write"),
+            excess: format!("this worker may write objects anywhere in `{name}`, and no route asks for it"),
+            hint: if is_written_to {
+                "allow writing under the prefix of its routes, `_unrouted/` and `_obscura/` alone"
+            } else {
+                "allow reading alone, and writing under `_obscura/` where routes remove originals or it is the region's store"
+            },
+        };
+        findings.extend(writing.judge(opened.may_write().await));
+        let versions = Right {
+            is_needed: false,
+            needed: String::new(),
+            refused: format!("versions in `{name}` may not be listed"),
+            excess: format!("this worker may list the versions of objects in `{name}`, and it never does"),
+            hint: "leave `s3:ListBucketVersions` to the roles that wipe and retain",
+        };
+        findings.extend(versions.judge(opened.may_list_versions().await));
     }
     findings
+}
+
+/// A right and what it means to have it.
+struct Right {
+    is_needed: bool,
+    needed: String,
+    refused: String,
+    excess: String,
+    hint: &'static str,
+}
+
+impl Right {
+    fn judge(self, is_held: Option<bool>) -> Option<Finding> {
+        const CHECK: &str = "rights";
+        Some(match (self.is_needed, is_held?) {
+            (true, _) => Finding::ok(CHECK, self.needed),
+            (false, false) => Finding::ok(CHECK, self.refused),
+            (false, true) => Finding::warning(CHECK, self.excess, self.hint),
+        })
+    }
 }
 
 /// Private keys and secrets that other users of the machine can read.

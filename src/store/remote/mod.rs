@@ -15,6 +15,7 @@ mod open;
 mod originals;
 mod publish;
 mod region_store;
+mod rights;
 mod set;
 mod start;
 mod trouble;

@@ -199,26 +199,6 @@ impl RegionStore {
         if kept.len() == bytes.len() && sha256_hex(&kept) == sha256_hex(bytes) { Ok(()) } else { Err(other_in_vault()) }
     }
 
-    /// Whether this worker may remove what lies under keys such as this one. Asked by removing a version of an object that is
-    /// not there, which leaves nothing behind. None where that does not tell.
-    pub async fn may_remove(&self, prefix: &str) -> Option<bool> {
-        let wire = self.0.wire.as_ref()?;
-        let name = format!("obscura-doctor-{}", random());
-        let key = Path::from(if prefix.is_empty() { name } else { format!("{prefix}/{name}") });
-        let answer = match self.0.kind {
-            Kind::Azure => wire.ask(Method::DELETE, About::Object(&key), &[], &[("if-match", "\"0x0\"")]).await,
-            Kind::Gcs { .. } => wire.ask(Method::DELETE, About::Object(&key), &[("generation", "1")], &[]).await,
-            _ => wire.ask(Method::DELETE, About::Object(&key), &[("versionId", "null")], &[]).await,
-        };
-        let status = answer.ok()?.status;
-        match status {
-            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Some(false),
-            status if status.is_success() => Some(true),
-            StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED => Some(true),
-            _ => None,
-        }
-    }
-
     /// See that originals of this store can be removed so that never a successor is.
     ///
     /// # Errors

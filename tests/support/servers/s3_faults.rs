@@ -42,6 +42,7 @@ pub struct Rule {
     method: Option<String>,
     bucket: Option<String>,
     key: Option<String>,
+    query: Option<String>,
     skip: u32,
     times: u32,
     every: u32,
@@ -50,8 +51,8 @@ pub struct Rule {
 
 impl Rule {
     pub fn new(fault: Fault) -> Self {
-        let (method, bucket, key) = (None, None, None);
-        Self { fault, method, bucket, key, skip: 0, times: u32::MAX, every: 1, duration: Duration::MAX }
+        let (method, bucket, key, query) = (None, None, None, None);
+        Self { fault, method, bucket, key, query, skip: 0, times: u32::MAX, every: 1, duration: Duration::MAX }
     }
 
     /// Such as `PUT`.
@@ -66,6 +67,11 @@ impl Rule {
     /// Keys that contain this.
     pub fn key(self, part: &str) -> Self {
         Self { key: Some(part.to_owned()), ..self }
+    }
+
+    /// Queries that contain this.
+    pub fn query(self, part: &str) -> Self {
+        Self { query: Some(part.to_owned()), ..self }
     }
 
     /// Let this many matching requests through before the first fault.
@@ -88,10 +94,10 @@ impl Rule {
         Self { duration, ..self }
     }
 
-    fn concerns(&self, method: &str, bucket: &str, key: &str) -> bool {
+    fn concerns(&self, method: &str, bucket: &str, key: &str, query: &str) -> bool {
         let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        let contains = self.key.as_deref().is_none_or(|part| key.contains(part));
-        is(&self.method, method) && is(&self.bucket, bucket) && contains
+        let contains = |part: &Option<String>, found: &str| part.as_deref().is_none_or(|part| found.contains(part));
+        is(&self.method, method) && is(&self.bucket, bucket) && contains(&self.key, key) && contains(&self.query, query)
     }
 }
 
@@ -109,8 +115,8 @@ impl Injected {
         self.hits.load(Ordering::SeqCst)
     }
 
-    fn fault(&self, method: &str, bucket: &str, key: &str) -> Option<Fault> {
-        if !self.rule.concerns(method, bucket, key) || self.since.elapsed() >= self.rule.duration {
+    fn fault(&self, method: &str, bucket: &str, key: &str, query: &str) -> Option<Fault> {
+        if !self.rule.concerns(method, bucket, key, query) || self.since.elapsed() >= self.rule.duration {
             return None;
         }
         let number = self.seen.fetch_add(1, Ordering::SeqCst).checked_sub(self.rule.skip)?;
@@ -138,7 +144,7 @@ impl Faults {
         self.0.lock().unwrap().clear();
     }
 
-    pub fn of(&self, method: &str, bucket: &str, key: &str) -> Option<Fault> {
-        self.0.lock().unwrap().iter().find_map(|injected| injected.fault(method, bucket, key))
+    pub fn of(&self, method: &str, bucket: &str, key: &str, query: &str) -> Option<Fault> {
+        self.0.lock().unwrap().iter().find_map(|injected| injected.fault(method, bucket, key, query))
     }
 }

@@ -103,7 +103,7 @@ impl Front {
         let (mut parts, body) = request.into_parts();
         let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
         let (bucket, key) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
-        let fault = self.faults.of(parts.method.as_str(), bucket, key);
+        let fault = self.faults.of(parts.method.as_str(), bucket, key, parts.uri.query().unwrap_or_default());
         let sent = Arc::new(AtomicU64::new(0));
         let number = {
             let mut log = self.log.lock().unwrap();
