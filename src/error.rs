@@ -74,6 +74,8 @@ pub enum ErrorCode {
     DetectorFailed,
     /// A detector reported as many candidates as it may: some may be missing.
     DetectorOverflow,
+    /// The photo asks for more views than `detect.max_view_megapixels` allows.
+    DetectionOverBudget,
     /// The result could not be encoded.
     EncodeFailed,
     /// The encoded result does not show what was intended.
@@ -111,7 +113,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Unreadable,
         Self::LinkOutsideInput,
         Self::EmptyFile,
@@ -123,6 +125,7 @@ impl ErrorCode {
         Self::CorruptImage,
         Self::DetectorFailed,
         Self::DetectorOverflow,
+        Self::DetectionOverBudget,
         Self::EncodeFailed,
         Self::VerifyFailed,
         Self::StoreFailed,
@@ -157,6 +160,7 @@ impl ErrorCode {
             Self::CorruptImage => "corrupt_image",
             Self::DetectorFailed => "detector_failed",
             Self::DetectorOverflow => "detector_overflow",
+            Self::DetectionOverBudget => "detection_over_budget",
             Self::EncodeFailed => "encode_failed",
             Self::VerifyFailed => "verify_failed",
             Self::StoreFailed => "store_failed",
@@ -196,6 +200,7 @@ impl ErrorCode {
                 "run `obscura models verify`; if it passes, report the photo's sha256 and this record"
             }
             Self::DetectorOverflow => "raise the detector's threshold, or handle this photo by hand",
+            Self::DetectionOverBudget => "raise `detect.max_view_megapixels`, or handle this photo by hand",
             Self::SourceChanged => "wait until the file is complete; it is taken up again when it changes",
             Self::TimedOut => "raise the stage's time-out if the machine is slow; otherwise report the photo's sha256",
             Self::CrashLoop => {

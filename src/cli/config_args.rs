@@ -86,6 +86,10 @@ pub struct ConfigArgs {
     #[arg(long, env = "OBSCURA_EXHAUSTIVE", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, help_heading = "Detection")]
     pub exhaustive: Option<bool>,
 
+    /// Refuse a photo of which models would have to look at more, all views together; 0 for no limit [key: detect.max_view_megapixels]
+    #[arg(long, env = "OBSCURA_MAX_VIEW_MEGAPIXELS", value_name = "N", help_heading = "Detection")]
+    pub max_view_megapixels: Option<u64>,
+
     /// Where inference runs, in order of preference; a missing one is fatal [key: detect.execution_providers]
     #[arg(
         long,
@@ -189,6 +193,7 @@ impl ConfigArgs {
         raw.detect.face_min_score.set(self.face_min_score);
         raw.detect.plate_min_score.set(self.plate_min_score);
         raw.detect.exhaustive.set(self.exhaustive);
+        raw.detect.max_view_megapixels.set(self.max_view_megapixels);
         raw.detect.execution_providers.set(self.execution_providers);
         raw.detect.max_batch.set(self.max_batch);
         raw.detect.max_queue_delay_ms.set(self.max_queue_delay_ms);

@@ -73,6 +73,8 @@ pub struct Config {
     pub face_min_score: Option<f32>,
     pub plate_min_score: Option<f32>,
     pub exhaustive: bool,
+    /// What detectors may look at of one photo, all views together; a photo that asks for more fails.
+    pub max_view_megapixels: Option<u64>,
     pub min_text_px: f32,
     pub text_min_score: Option<f32>,
     /// Names in the manifest; none leaves it to the manifest.
@@ -214,6 +216,14 @@ impl Config {
             face_min_score: check.optional_score("detect.face_min_score", detect.face_min_score),
             plate_min_score: check.optional_score("detect.plate_min_score", detect.plate_min_score),
             exhaustive: check.value("detect.exhaustive", detect.exhaustive, d.detect.exhaustive),
+            max_view_megapixels: Some(check.ranged(
+                "detect.max_view_megapixels",
+                detect.max_view_megapixels,
+                d.detect.max_view_megapixels,
+                0,
+                1 << 20,
+            ))
+            .filter(|&megapixels| megapixels > 0),
             min_text_px: check.ranged("detect.min_text_px", detect.min_text_px, d.detect.min_text_px, 4.0, 10_000.0),
             text_min_score: check.optional_score("detect.text_min_score", detect.text_min_score),
             face_model: check.optional("models.face", models.face),

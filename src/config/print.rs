@@ -77,6 +77,7 @@ impl Config {
                 ("face_min_score", number(&self.face_min_score)),
                 ("plate_min_score", number(&self.plate_min_score)),
                 ("exhaustive", Some(self.exhaustive.to_string())),
+                ("max_view_megapixels", Some(self.max_view_megapixels.unwrap_or(0).to_string())),
                 ("min_text_px", Some(self.min_text_px.to_string())),
                 ("text_min_score", number(&self.text_min_score)),
                 ("ignore_areas", Some(polygons_as_toml(&self.wanted.areas.ignore))),

@@ -93,6 +93,7 @@ section!(RawDetect {
     face_min_score: f32,
     plate_min_score: f32,
     exhaustive: bool,
+    max_view_megapixels: u64,
     min_text_px: f32,
     text_min_score: f32,
     ignore_areas: Vec<Polygon>,

@@ -52,11 +52,14 @@ pub struct PoolOptions {
     pub max_batch: usize,
     pub max_delay: Duration,
     pub health_interval: Duration,
+    /// Pixels of all views of one photo together; a photo that asks for more is not looked at further.
+    pub max_view_pixels: Option<u64>,
 }
 
 /// All detectors of the process.
 pub struct DetectorPool {
     models: Vec<Arc<Model>>,
+    max_view_pixels: Option<u64>,
     sick: watch::Receiver<Option<String>>,
 }
 
@@ -130,7 +133,7 @@ impl DetectorPool {
             }
             models.push(model);
         }
-        let pool = Self { models, sick: sick_watch };
+        let pool = Self { models, max_view_pixels: options.max_view_pixels, sick: sick_watch };
         for (name, ready) in started {
             let outcome: Result<(), String> = ready.recv().unwrap_or_else(|_| Err("its thread ended".into()));
             outcome.map_err(|why| unfit(&name, &why))?;
@@ -167,7 +170,8 @@ impl DetectorPool {
     /// Look at every view that the plans of the models of all `wanted` classes ask for. The views are cut out on `cpu`.
     ///
     /// # Errors
-    /// `detector_failed`, `detector_overflow` if a view has no complete answer.
+    /// `detector_failed`, `detector_overflow` if a view has no complete answer; `detection_over_budget` if the plans ask for
+    /// more than `max_view_pixels`.
     pub async fn detect(
         &self,
         photo: &SharedPhoto,
@@ -183,6 +187,7 @@ impl DetectorPool {
             models.push(model);
         }
         loop {
+            report.check_budget(self.max_view_pixels)?;
             let questions = report.questions();
             if questions.is_empty() {
                 return report.finish(policy, wanted);

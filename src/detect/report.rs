@@ -139,6 +139,28 @@ impl ReportBuilder {
         self.models.push(expected);
     }
 
+    /// Whether all that was asked so far stays within so many pixels of views. No question is ever left out for it: a photo
+    /// is looked at as planned or not at all.
+    ///
+    /// # Errors
+    /// `detection_over_budget`.
+    pub(super) fn check_budget(&self, max_view_pixels: Option<u64>) -> PhotoResult<()> {
+        let asked = self.models.iter().flat_map(|model| &model.questions);
+        let asked: u64 = asked.map(|question| question.view.out.pixels()).sum();
+        match max_view_pixels {
+            Some(most) if asked > most => {
+                let megapixels = |pixels: u64| pixels as f64 / 1e6;
+                let detail = format!(
+                    "the plan asks for views of {:.1} megapixels, {:.1} are allowed",
+                    megapixels(asked),
+                    megapixels(most)
+                );
+                Err(PhotoError::new(Stage::Detect, ErrorCode::DetectionOverBudget, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What has no answer yet.
     pub(super) fn questions(&self) -> Vec<Question> {
         self.models.iter().flat_map(|model| &model.questions[model.answers.len()..]).copied().collect()
@@ -326,6 +348,24 @@ mod tests {
         assert_eq!((at(0.1, Areas::default()), at(0.9, Areas::default())), (1, 0));
         let everything = vec![vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]];
         assert_eq!(at(0.1, Areas { ignore: everything, allow: Vec::new() }), 0);
+    }
+
+    #[test]
+    fn a_budget_fails_a_photo_and_leaves_no_view_out() {
+        let mut builder = expecting(&[Class::Face, Class::Plate]);
+        let questions = builder.questions();
+        let pixels = questions.iter().map(|question| question.view.out.pixels()).sum();
+        for (most, is_enough) in [(None, true), (Some(pixels), true), (Some(pixels - 1), false), (Some(1), false)] {
+            let outcome = builder.check_budget(most);
+            assert_eq!(outcome.is_ok(), is_enough, "{most:?}");
+            if let Err(error) = outcome {
+                assert_eq!((error.code, error.is_transient()), (ErrorCode::DetectionOverBudget, false));
+            }
+            assert_eq!(builder.questions(), questions);
+        }
+        // What was answered counts too.
+        builder.take(questions.iter().map(left_half).collect()).unwrap();
+        assert!(builder.questions().is_empty() && builder.check_budget(Some(pixels - 1)).is_err());
     }
 
     #[test]

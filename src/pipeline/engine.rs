@@ -112,9 +112,15 @@ impl Engine {
     ) -> Result<Option<Shadow>, FatalError> {
         let (Some(settings), Some(model)) = (&config.shadow, &self.shadow) else { return Ok(None) };
         // It answers from its own score, whatever the first look is told to pass over.
-        let own = Config { face_min_score: None, plate_min_score: None, text_min_score: None, ..config.clone() };
+        let own = Config {
+            face_min_score: None,
+            plate_min_score: None,
+            text_min_score: None,
+            max_view_megapixels: None,
+            ..config.clone()
+        };
         let sets = self.sets(std::slice::from_ref(model), 1, &own)?;
-        let detectors = DetectorPool::start_any(sets, pool_options(config), gate, metrics)?;
+        let detectors = DetectorPool::start_any(sets, pool_options(&own), gate, metrics)?;
         let facts = ModelFacts { name: model.spec.name.clone(), sha256: model.spec.sha256.clone() };
         let limit = config.worker.stage_limits.detect;
         Ok(Some(Shadow::new(settings, detectors, model.spec.classes(), facts, limit)))
@@ -201,6 +207,7 @@ fn pool_options(config: &Config) -> PoolOptions {
         max_batch: max_batch(config),
         max_delay: config.worker.max_queue_delay,
         health_interval: config.worker.health_interval,
+        max_view_pixels: config.max_view_megapixels.map(|megapixels| megapixels * 1_000_000),
     }
 }
 

@@ -108,3 +108,33 @@ fn a_plate_of_40_pixels_is_covered_at_nine_places() {
         check("people/plate_40px.png", 1.0, PLATE, &needs_of(Class::Plate, 40.0), arguments);
     }
 }
+
+/// The budget counts what receipts tell as `views.megapixels`.
+#[test]
+fn a_photo_that_asks_for_more_than_the_budget_is_refused_and_never_looked_at_less() {
+    let bench = Bench::new();
+    let crowd = image::open(fixture("people/face_120px.png")).unwrap().into_rgb8();
+    // Drawn faces on a canvas of 6 megapixels, so that coarse views ask for more.
+    let mut canvas = image::RgbImage::from_pixel(3000, 2000, image::Rgb([120, 130, 140]));
+    for at in 0..4 {
+        image::imageops::replace(&mut canvas, &crowd, 200 + at * 700, 300 + at * 300);
+    }
+    canvas.save(bench.input().join("crowd.png")).unwrap();
+    assert_eq!(bench.redact(&[]).code, 0);
+    let views = bench.receipt("crowd.png")["views"].clone();
+    let megapixels = views["megapixels"].as_f64().unwrap();
+    assert!(megapixels > 2.0 && views["full_share"].as_f64().unwrap() < 1.0, "{views}");
+    std::fs::remove_dir_all(bench.output()).unwrap();
+    // Enough for the coarse views alone, and for nothing.
+    for budget in [(megapixels - 1.0).floor(), 1.0] {
+        let run = bench.redact(&["--max-view-megapixels", &budget.to_string()]);
+        assert_eq!((run.code, run.code_of("crowd.png")), (1, "detection_over_budget"), "{budget}");
+        assert!(bench.published().is_empty());
+        assert_eq!(bench.record("crowd.png")["stage"], "detect");
+    }
+    let enough = megapixels.ceil().to_string();
+    assert_eq!(bench.redact(&["--max-view-megapixels", &enough]).code, 0);
+    assert_eq!(bench.receipt("crowd.png")["views"], views);
+    std::fs::remove_dir_all(bench.output()).unwrap();
+    assert_eq!(bench.redact(&["--exhaustive", "--max-view-megapixels", &enough]).code, 1, "more is asked for then");
+}
