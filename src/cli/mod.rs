@@ -21,6 +21,7 @@ mod region;
 mod replay;
 mod report;
 mod reprocess;
+mod reprocess_stores;
 mod retain;
 mod rewrap;
 mod run;

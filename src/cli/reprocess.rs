@@ -21,7 +21,9 @@ use super::{
     folders::require_output,
     redact,
     report::{print_problem, printable, say},
+    reprocess_stores::{Options, reprocess},
     runtime,
+    worker_args::WorkerArgs,
 };
 
 /// Stands for the pipeline of this configuration.
@@ -31,13 +33,17 @@ const EXAMPLES: &str = "\
 Examples:
   obscura reprocess uploads --out redacted --older-than-pipeline current --dry-run
   obscura reprocess uploads --out redacted --older-than-pipeline 1085497538cc2563
+  obscura reprocess --config worker.toml --older-than-pipeline current --dry-run
 
-Goes through the receipts in the output folder. Every photo whose receipt names another pipeline than this one is redacted
+With PATH, in folders: goes through the receipts in the output folder. Every photo whose receipt names another pipeline than this one is redacted
 again from its original below PATH, and its result and receipt are replaced. A pipeline names models, thresholds, policy
 and version; it is the one in receipts. ID must be that of this configuration, which `current` stands for, so that
 nothing is redacted again by what is about to be replaced. Name the same PATH as when the photos were redacted.
 
-Works on folders. Results in object stores are never replaced.
+Without PATH, in object stores: goes through the results of the routes in the configuration. Every one that another pipeline
+made than its route is now, and whose original is still in the vault or the source of its route, is put into the topic of
+uploads again, with what it replaces. Workers of this configuration redact it and replace exactly that result, and no
+other. Update the workers first.
 
 Exit codes: 0 all redacted again, 1 some quarantined or without an original, 2 usage or configuration, 3 could not go on.";
 
@@ -45,8 +51,8 @@ Exit codes: 0 all redacted again, 1 some quarantined or without an original, 2 u
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct ReprocessArgs {
-    /// The originals: photos, or folders with photos at any depth
-    #[arg(required = true, value_name = "PATH")]
+    /// The originals: photos, or folders with photos at any depth; without, the object stores of the configuration
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 
     /// Redact again whatever another pipeline than this one handled
@@ -57,12 +63,30 @@ pub struct ReprocessArgs {
     #[arg(long, env = "OBSCURA_DRY_RUN", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
     dry_run: bool,
 
+    /// The topic to ask the workers by, instead of the first of `kafka.topics`
+    #[arg(long, value_name = "TOPIC", conflicts_with = "paths")]
+    topic: Option<String>,
+
+    #[command(flatten)]
+    worker: WorkerArgs,
+
     #[command(flatten)]
     config: ConfigArgs,
 }
 
 pub fn run(args: ReprocessArgs) -> Result<ExitCode, Stop> {
-    let mut config = args.config.resolve()?;
+    let mut config = args.config.resolve_with(args.worker)?;
+    if args.paths.is_empty() {
+        let stream = config.stream.as_ref().ok_or_else(|| {
+            FatalError::new(
+                "expected paths of originals, or a configuration with a broker and stores, found neither",
+                "name the folder that the photos came from, or the worker's `--config`",
+            )
+        })?;
+        let pipeline = Some(args.older_than_pipeline).filter(|asked| asked != CURRENT);
+        let options = Options { pipeline, topic: args.topic, dry_run: args.dry_run };
+        return Ok(runtime()?.block_on(reprocess(&config, stream, &options))?);
+    }
     // The old receipts must not stay beside new results.
     config.receipts = true;
     let output_dir = require_output(&config)?;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Ignored, Location, Message, Notice, Service, UnknownEvent, UploadEvent, azure, gcs,
+    Ignored, Location, Message, Notice, Replaces, Service, UnknownEvent, UploadEvent, azure, gcs,
     json::{self, Fields, missing, required, text},
     limits::{MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, MAX_VERSION_BYTES, MAX_WRAPS},
     parse::header,
@@ -11,6 +11,8 @@ use super::{
 
 /// `type` of the event that asks for a photo to be redacted.
 pub const UPLOAD_TYPE: &str = "obscura.photo.uploaded";
+/// `type` of the event that asks for a photo to be redacted again, and its result to be replaced: `obscura reprocess`.
+pub const REPROCESS_TYPE: &str = "obscura.photo.reprocess";
 /// `type` of the event that tells of a redacted photo. Obscura's own, and ignored when it comes back.
 pub const OUTCOME_TYPE: &str = "photo.redacted";
 
@@ -87,6 +89,7 @@ impl Context<'_> {
         };
         match self.kind {
             UPLOAD_TYPE => Ok(vec![Notice::Upload(upload(&fields()?)?)]),
+            REPROCESS_TYPE => Ok(vec![Notice::Upload(reprocess(&fields()?)?)]),
             OUTCOME_TYPE => Ok(vec![Notice::Ignored(Ignored::OwnOutput)]),
             "google.cloud.pubsub.topic.v1.messagePublished" => gcs::push(&fields()?),
             kind if kind.starts_with("Microsoft.Storage.") => {
@@ -128,6 +131,31 @@ fn upload(data: &Fields) -> Result<UploadEvent, UnknownEvent> {
         version: owned("version", MAX_VERSION_BYTES)?,
         etag: json::etag(data, "etag")?,
         size_bytes: json::number(data, "size")?,
+        ..UploadEvent::at(location)
+    })
+}
+
+/// The data of a photo to be redacted again. All places are the configuration's own.
+fn reprocess(data: &Fields) -> Result<UploadEvent, UnknownEvent> {
+    const NAMES: [&str; 8] = ["tenant", "project", "route", "output_key", "store", "key", "version", "etag"];
+    if data.keys().any(|name| !NAMES.contains(&name.as_str())) {
+        return Err(UnknownEvent::new("reprocess data with a name that is not known"));
+    }
+    let needed = |name, most_bytes| required(data, name, most_bytes).map(str::to_owned);
+    let location = Location::Object {
+        service: Service::Any,
+        bucket: needed("store", MAX_NAME_BYTES)?,
+        key: needed("key", MAX_KEY_BYTES)?,
+    };
+    Ok(UploadEvent {
+        tenant: Some(needed("tenant", MAX_NAME_BYTES)?),
+        project: Some(needed("project", MAX_NAME_BYTES)?),
+        version: text(data, "version", MAX_VERSION_BYTES)?.map(str::to_owned),
+        etag: json::etag(data, "etag")?,
+        replaces: Some(Replaces {
+            route: needed("route", MAX_NAME_BYTES)?,
+            output_key: needed("output_key", MAX_KEY_BYTES)?,
+        }),
         ..UploadEvent::at(location)
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{EventUpload, Ignored, Message, Notice, OutputName, Revision, Routed, Router, parse};
+use super::{EventUpload, Ignored, Message, Notice, OutputName, PhotoRequest, Revision, Routed, Router, parse};
 use crate::{
     error::{ErrorCode, PhotoError, Stage},
     kafka::KafkaMessage,
@@ -37,6 +37,9 @@ pub fn interpret(router: &Router, message: &KafkaMessage) -> Vec<Upload> {
 /// That of the output, so that two events of one photo are never in work at once; that of the record where the output
 /// is not known yet, or there is none.
 fn name(message: &KafkaMessage, record: u32, routed: &Routed) -> PathBuf {
+    if let Routed::Redact(PhotoRequest { replaces: Some(output), .. }) = routed {
+        return PathBuf::from(output.key());
+    }
     if let Routed::Redact(request) = routed
         && let Some(revision) = Revision::named_in(&request.source)
     {

@@ -72,6 +72,15 @@ pub struct UploadEvent {
     /// Without quotation marks.
     pub etag: Option<String>,
     pub size_bytes: Option<u64>,
+    /// The result that this photo's new one is to take the place of; none for an upload.
+    pub replaces: Option<Replaces>,
+}
+
+/// A result by another pipeline, and the route that it was published by.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Replaces {
+    pub route: String,
+    pub output_key: String,
 }
 
 impl UploadEvent {
@@ -90,6 +99,7 @@ impl UploadEvent {
             version: None,
             etag: None,
             size_bytes: None,
+            replaces: None,
         }
     }
 }

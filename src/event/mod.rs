@@ -24,10 +24,10 @@ mod url_policy;
 
 pub use self::{
     address::is_public,
-    cloudevents::{OUTCOME_TYPE, UPLOAD_TYPE},
+    cloudevents::{OUTCOME_TYPE, REPROCESS_TYPE, UPLOAD_TYPE},
     interpret::interpret,
     key::is_safe_name,
-    message::{Ignored, Location, Message, Notice, Service, UnknownEvent, UploadEvent},
+    message::{Ignored, Location, Message, Notice, Replaces, Service, UnknownEvent, UploadEvent},
     output_name::{OutputName, PROBES, Revision, dead_letter_key},
     own::is_own_name,
     parse::{FORWARDED_HEADER, RECORD_HEADER, parse},

@@ -3,12 +3,12 @@
 //! They follow from the source and its version alone, never from a time or an offset: whoever works on an upload again,
 //! after a crash or on another worker, comes to the same names, and finds what is already there.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::{Location, Owner, PhotoRequest, Service, SourcePhoto};
+use super::{Location, Owner, PhotoRequest, Service, SourcePhoto, key::is_safe_name};
 
 /// No tenant and no project may be called so.
 pub(super) const RESERVED_NAMES: [&str; 3] = [UNROUTED, DEAD_LETTERS, ORIGINALS];
@@ -20,11 +20,11 @@ pub(super) const ORIGINALS: &str = "originals";
 pub const PROBES: &str = "_obscura";
 pub(super) const RECEIPT_SUFFIX: &str = ".receipt.json";
 /// Hexadecimal digits of a name's hash, of the output's hash in a receipt's name, and of a dead letter's id.
-pub(super) const HASH_DIGITS: usize = 64;
+const HASH_DIGITS: usize = 64;
 pub(super) const RECEIPT_DIGITS: usize = 16;
 pub(super) const LETTER_DIGITS: usize = 32;
 /// Extensions that an output may have.
-pub(super) const EXTENSIONS: [&str; 6] = ["jpg", "png", "webp", "tif", "gif", "bmp"];
+const EXTENSIONS: [&str; 6] = ["jpg", "png", "webp", "tif", "gif", "bmp"];
 
 /// What tells one upload from another under the same key.
 #[derive(Clone, PartialEq, Eq)]
@@ -77,14 +77,43 @@ impl OutputName {
     #[must_use]
     pub fn new(request: &PhotoRequest, revision: &Revision) -> Self {
         let location = &request.source.location;
-        let mut parts = source_parts(location);
-        parts.extend(revision.parts().map(str::to_owned));
         Self {
             prefix: request.route.prefix.clone(),
             owner: request.owner.clone(),
-            hash: digest("obscura output 1", &parts),
+            hash: Self::hash_of(location, revision),
             extension: extension_of(location),
         }
+    }
+
+    /// The names that belong to a result which lies under `key`; none if it is not that of one under this prefix.
+    #[must_use]
+    pub fn of_key(prefix: &str, key: &str) -> Option<Self> {
+        let rest = if prefix.is_empty() {
+            Some(key)
+        } else {
+            key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'))
+        };
+        let [tenant, project, file] = rest?.split('/').collect::<Vec<_>>()[..] else { return None };
+        let (hash, extension) = output_parts(file)?;
+        (is_safe_name(tenant) && is_safe_name(project)).then(|| Self {
+            prefix: prefix.to_owned(),
+            owner: Owner { tenant: tenant.to_owned(), project: project.to_owned() },
+            hash: hash.to_owned(),
+            extension,
+        })
+    }
+
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// SHA-256 of source and revision, in hexadecimal.
+    #[must_use]
+    pub fn hash_of(location: &Location, revision: &Revision) -> String {
+        let mut parts = source_parts(location);
+        parts.extend(revision.parts().map(str::to_owned));
+        digest("obscura output 1", &parts)
     }
 
     /// `{prefix}/{tenant}/{project}/{hash}.{ext}`
@@ -120,6 +149,26 @@ impl OutputName {
             Some(extension) => format!("{}.{extension}", self.hash),
             None => self.hash.clone(),
         }
+    }
+}
+
+/// Hash and extension of a result's file name; none if it is no such name.
+pub(super) fn output_parts(file: &str) -> Option<(&str, Option<&'static str>)> {
+    let (hash, extension) = match file.split_once('.') {
+        Some((hash, extension)) => (hash, Some(EXTENSIONS.into_iter().find(|known| *known == extension)?)),
+        None => (file, None),
+    };
+    is_hex(hash, HASH_DIGITS).then_some((hash, extension))
+}
+
+pub(super) fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Names are not for logs.
+impl fmt::Debug for OutputName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OutputName")
     }
 }
 

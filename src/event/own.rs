@@ -3,8 +3,7 @@
 use super::{
     key::is_safe_name,
     output_name::{
-        DEAD_LETTERS, EXTENSIONS, HASH_DIGITS, LETTER_DIGITS, ORIGINALS, PROBES, RECEIPT_DIGITS, RECEIPT_SUFFIX,
-        UNROUTED,
+        DEAD_LETTERS, LETTER_DIGITS, ORIGINALS, PROBES, RECEIPT_DIGITS, RECEIPT_SUFFIX, UNROUTED, is_hex, output_parts,
     },
 };
 use crate::{
@@ -78,10 +77,7 @@ fn unsealed(file: &str) -> &str {
 }
 
 fn is_output(file: &str) -> bool {
-    match file.split_once('.') {
-        Some((hash, extension)) => is_hex(hash, HASH_DIGITS) && EXTENSIONS.contains(&extension),
-        None => is_hex(file, HASH_DIGITS),
-    }
+    output_parts(file).is_some()
 }
 
 fn is_receipt(file: &str) -> bool {
@@ -91,8 +87,4 @@ fn is_receipt(file: &str) -> bool {
 
 fn is_dead_letter(file: &str) -> bool {
     file.strip_suffix(".json").is_some_and(|id| is_hex(id, LETTER_DIGITS))
-}
-
-fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Ignored, Location};
+use super::{Ignored, Location, OutputName};
 use crate::{config::stream::RouteConfig, error::PhotoError, kafka::KafkaMessage};
 
 /// One record of a message, and what is to be done about it.
@@ -59,6 +59,8 @@ pub struct PhotoRequest {
     /// The same.
     pub device: Option<String>,
     pub source: SourcePhoto,
+    /// The result that is to be replaced; none for an upload.
+    pub replaces: Option<OutputName>,
 }
 
 /// Exactly one version of one photo, or the present one if the event names none.

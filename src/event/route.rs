@@ -6,13 +6,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Ignored, Location, Owner, PhotoRequest, Routed, Service, SourcePhoto, UploadEvent, key,
+    Ignored, Location, OutputName, Owner, PhotoRequest, Replaces, Routed, Service, SourcePhoto, UploadEvent, key,
     key::is_safe_name,
     own::{OwnOutputs, same_place},
     url_policy::UrlPolicy,
 };
 use crate::{
-    config::stream::{RouteConfig, StoreConfig, StoreUrl, StreamConfig},
+    config::stream::{Originals, RouteConfig, StoreConfig, StoreUrl, StreamConfig},
     error::{ErrorCode, PhotoError, Stage},
 };
 
@@ -48,7 +48,14 @@ impl Router {
 
     /// What to do with an upload.
     #[must_use]
-    pub fn route(&self, event: UploadEvent) -> Routed {
+    pub fn route(&self, mut event: UploadEvent) -> Routed {
+        if let Some(replaces) = event.replaces.take() {
+            let owner = owner_of(event.tenant.as_deref(), event.project.as_deref());
+            return self.decide_replacement(event, &replaces).unwrap_or_else(|(code, detail)| Routed::Refuse {
+                error: PhotoError::new(Stage::Intake, code, detail),
+                owner,
+            });
+        }
         let sources = match &event.location {
             Location::Object { key, .. } => {
                 if key.ends_with('/') && event.size_bytes == Some(0) {
@@ -130,9 +137,8 @@ impl Router {
                 let url = self.urls.check(&url).map_err(|error| refused(error.to_string()))?;
                 Location::Url(url.into())
             }
-            Location::Object { service, bucket, key } => {
-                store.map_or(Location::Object { service, bucket, key: key.clone() }, |store| located(store, key))
-            }
+            Location::Object { service, bucket, key } => store
+                .map_or(Location::Object { service, bucket, key: key.clone() }, |store| Location::in_store(store, key)),
         };
         let source = SourcePhoto {
             store: store.map(|store| store.name.clone()),
@@ -147,7 +153,53 @@ impl Router {
             uploader: event.uploader,
             device: event.device,
             source,
+            replaces: None,
         }))
+    }
+
+    /// A photo whose result is to be replaced. `obscura reprocess` asks for it, and so may everybody who can write to the
+    /// topic: its result must be one of the route that it names, and its original must lie where that route has originals.
+    fn decide_replacement(&self, event: UploadEvent, replaces: &Replaces) -> Result<Routed, Refusal> {
+        check_names(&event)?;
+        let route = self.routes.iter().find(|route| route.name == replaces.route && route.region == self.region);
+        let route = route.ok_or((ErrorCode::NoRoute, "expected a route of this region, found another".to_owned()))?;
+        let output = OutputName::of_key(&route.prefix, &replaces.output_key);
+        let is_of = |output: &OutputName| {
+            let Owner { tenant, project } = output.owner();
+            let is_fixed = |own: &Option<String>, named: &str| own.as_deref().is_none_or(|own| own == named);
+            is_fixed(&route.tenant, tenant)
+                && is_fixed(&route.project, project)
+                && event.tenant.as_ref() == Some(tenant)
+                && event.project.as_ref() == Some(project)
+        };
+        let output = output.filter(is_of).ok_or_else(|| {
+            refused(format!("expected the name of a result of route `{}` and of this owner, found another", route.name))
+        })?;
+        let Location::Object { bucket: name, key, .. } = event.location else {
+            return Err(refused("expected an original in a store, found a URL"));
+        };
+        if let Some(danger) = key::danger(&key) {
+            return Err(refused(format!("expected a plain key, found {danger}")));
+        }
+        let store = self.stores.iter().find(|store| store.name == name && store.region == self.region);
+        let store = store.ok_or_else(|| refused("the original's store is no configured one of this region"))?;
+        let is_source = route.matches.store.as_deref().is_none_or(|asked| asked == name)
+            && route.matches.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
+            && !self.own.contain(store, &key);
+        let is_kept = matches!(&route.originals, Originals::Move { vault, prefix }
+            if *vault == name && output.original_key(prefix) == key);
+        if !is_source && !is_kept {
+            return Err(refused(format!("the original lies where route `{}` has none", route.name)));
+        }
+        let source = SourcePhoto {
+            store: Some(name),
+            location: Location::in_store(store, key),
+            version: event.version,
+            etag: event.etag,
+            size_bytes: event.size_bytes,
+        };
+        let (route, owner) = (Arc::clone(route), output.owner().clone());
+        Ok(Routed::Redact(PhotoRequest { route, owner, uploader: None, device: None, source, replaces: Some(output) }))
     }
 
     /// The configured stores that the event can mean.
@@ -262,13 +314,16 @@ fn bucket_of(url: &StoreUrl) -> Option<&String> {
     }
 }
 
-/// The same place always in the same words, whichever kind of event named it.
-fn located(store: &StoreConfig, key: String) -> Location {
-    let (service, bucket) = match &store.url {
-        StoreUrl::S3 { bucket } => (Service::S3, bucket),
-        StoreUrl::Gcs { bucket } => (Service::Gcs, bucket),
-        StoreUrl::Azure { account, container } => (Service::Azure { account: account.clone() }, container),
-        StoreUrl::File { .. } => (Service::Any, &store.name),
-    };
-    Location::Object { service, bucket: bucket.clone(), key }
+impl Location {
+    /// The same place always in the same words, whichever kind of event named it.
+    #[must_use]
+    pub fn in_store(store: &StoreConfig, key: String) -> Self {
+        let (service, bucket) = match &store.url {
+            StoreUrl::S3 { bucket } => (Service::S3, bucket),
+            StoreUrl::Gcs { bucket } => (Service::Gcs, bucket),
+            StoreUrl::Azure { account, container } => (Service::Azure { account: account.clone() }, container),
+            StoreUrl::File { .. } => (Service::Any, &store.name),
+        };
+        Self::Object { service, bucket: bucket.clone(), key }
+    }
 }

@@ -15,6 +15,7 @@ fn request(location: Location) -> PhotoRequest {
         uploader: None,
         device: None,
         source: SourcePhoto { store: None, location, version: None, etag: None, size_bytes: None },
+        replaces: None,
     }
 }
 

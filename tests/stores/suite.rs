@@ -19,6 +19,7 @@ pub async fn suite(store: &RegionStore, vault: &RegionStore) {
     store.check_destination().await.unwrap();
     publishing(store).await;
     races(store).await;
+    replacing(store).await;
     store.check_exact_deletion().await.unwrap();
     removing(store).await;
     moving(store, vault).await;
@@ -93,12 +94,17 @@ async fn odd_keys(store: &RegionStore) {
     }
 }
 
-async fn publish(store: &RegionStore, key: &str, bytes: &Bytes, facts: &ObjectFacts) -> Result<Put, ErrorCode> {
+fn receipt(key: &str, facts: &ObjectFacts) -> (String, Bytes) {
     let receipt = serde_json::json!({
         "source": {"sha256": facts.source_sha256}, "pipeline": facts.pipeline, "output": {"sha256": facts.output_sha256}
     });
     let receipt_key = format!("{key}.{}.receipt.json", &facts.output_sha256[..16]);
-    store.put(&receipt_key, serde_json::to_vec(&receipt).unwrap().into()).await.unwrap();
+    (receipt_key, serde_json::to_vec(&receipt).unwrap().into())
+}
+
+async fn publish(store: &RegionStore, key: &str, bytes: &Bytes, facts: &ObjectFacts) -> Result<Put, ErrorCode> {
+    let (receipt_key, receipt) = receipt(key, facts);
+    store.put(&receipt_key, receipt).await.unwrap();
     store.put_new(key, bytes.clone(), "image/jpeg", facts).await.map_err(|error| error.code)
 }
 
@@ -157,6 +163,36 @@ async fn races(store: &RegionStore) {
         });
         assert_eq!(others.count(), 7, "{ended:?}");
     }
+}
+
+/// Exactly the result that was looked at gives way, and to one result only.
+async fn replacing(store: &RegionStore) {
+    let (key, old) = ("out/t/p/replaced.jpg", Bytes::from_static(b"by the old pipeline"));
+    assert!(store.present_result(key).await.unwrap().is_none());
+    publish(store, key, &old, &facts("one", &old)).await.unwrap();
+    let present = store.present_result(key).await.unwrap().unwrap();
+    assert_eq!(present.facts.output_sha256, sha256_hex(&old));
+    let replace = async |bytes: &Bytes, pipeline: &str| {
+        let facts = ObjectFacts { pipeline: pipeline.to_owned(), ..facts("one", bytes) };
+        let (receipt_key, receipt) = receipt(key, &facts);
+        // An earlier attempt may have written it.
+        for _ in 0..2 {
+            store.put_receipt_again(&receipt_key, receipt.clone(), &facts).await.unwrap();
+        }
+        store.replace(key, bytes.clone(), "image/jpeg", &facts, &present).await.map_err(|error| error.code)
+    };
+    let new = Bytes::from_static(b"by the new pipeline");
+    assert_eq!(replace(&new, "fedcba9876543210").await, Ok(Put::Created));
+    assert_eq!(store.get_small(key).await.unwrap().unwrap(), new);
+    assert_eq!(store.facts(key).await.unwrap().unwrap().pipeline, "fedcba9876543210");
+    // What was looked at is gone: the answer of an earlier attempt was lost, or somebody else was there.
+    assert!(matches!(replace(&new, "fedcba9876543210").await, Ok(Put::AlreadyThere(_))));
+    let third = Bytes::from_static(b"by a third pipeline");
+    assert_eq!(replace(&third, "0000000000000000").await, Err(ErrorCode::OutputConflict));
+    assert_eq!(store.get_small(key).await.unwrap().unwrap(), new);
+    store.put("out/t/p/foreign-2.jpg", Bytes::from_static(b"somebody else's")).await.unwrap();
+    let foreign = store.present_result("out/t/p/foreign-2.jpg").await.err().map(|error| error.code);
+    assert_eq!(foreign, Some(ErrorCode::OutputConflict));
 }
 
 /// Uploads `bytes` and names what is there then.

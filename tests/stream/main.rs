@@ -10,4 +10,5 @@ mod kills;
 mod outages;
 mod regions;
 mod replays;
+mod reprocess;
 mod world;

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{Begin, Fetched, Workshop, stream::StreamPlaces};
 use crate::{
+    config::stream::Originals,
     error::{ErrorCode, PhotoError, PhotoResult, Stage},
     event::{
         EventUpload, FORWARDED_HEADER, Location, OutputName, PhotoRequest, RECORD_HEADER, Revision, Routed, SourcePhoto,
@@ -18,7 +19,7 @@ use crate::{
     kafka::KafkaMessage,
     pipeline::{clock::StageClock, job::Done},
     source::{Origin, Upload},
-    store::remote::ObjectFacts,
+    store::remote::{ObjectFacts, Present},
     trust::{Subject, audit::Action},
 };
 
@@ -27,6 +28,8 @@ pub(in crate::pipeline) struct EventErrand {
     pub(super) upload: Arc<Upload>,
     /// Once its version is known.
     pinned: Option<Pinned>,
+    /// The result that is replaced, once it was looked at.
+    pub(super) replacing: Option<Present>,
     /// Exactly what was fetched, for a photo of which the event told no version.
     fetched: Option<SourcePhoto>,
 }
@@ -40,7 +43,7 @@ pub(super) struct Pinned {
 
 impl EventErrand {
     pub(super) fn new(places: Arc<StreamPlaces>, upload: Arc<Upload>) -> Self {
-        Self { places, upload, pinned: None, fetched: None }
+        Self { places, upload, pinned: None, replacing: None, fetched: None }
     }
 
     pub(super) fn event(&self) -> PhotoResult<&EventUpload> {
@@ -64,6 +67,10 @@ impl EventErrand {
     /// Who sent the photo, as pseudonyms.
     pub(super) fn subject<'a>(&'a self, shop: &'a Workshop) -> BoxFuture<'a, PhotoResult<Subject>> {
         Box::pin(async move {
+            // The event of the upload is gone; who sent it is what the result that is there tells.
+            if let Some(replacing) = &self.replacing {
+                return Ok(replacing.facts.subject.clone());
+            }
             let request = self.request()?;
             let (uploader, device) = (request.uploader.as_deref(), request.device.as_deref());
             let naming = || async { self.places.pseudonyms.subject(&request.owner.tenant, uploader, device) };
@@ -89,6 +96,9 @@ impl EventErrand {
                 let source = request.source.clone();
                 shop.limits.check_encoded(source.size_bytes.unwrap_or(0))?;
                 let expected_bytes = source.size_bytes.unwrap_or(shop.limits.max_encoded_bytes);
+                if request.replaces.is_some() {
+                    return Ok(Begin::Fetch { expected_bytes });
+                }
                 // Without a revision the name of the result is not known before the photo is.
                 if let Some(revision) = Revision::named_in(&source) {
                     let looking = self.pin(shop, source, &revision);
@@ -143,13 +153,59 @@ impl EventErrand {
             Some(pinned) => pinned.source = exact,
             None => self.fetched = Some(exact),
         }
-        Ok(fetched.bytes)
+        self.opened(shop, fetched.bytes).await
+    }
+
+    /// An original as it was uploaded: one that is taken from a vault may be sealed.
+    async fn opened(&self, shop: &Workshop, bytes: Bytes) -> PhotoResult<Bytes> {
+        let request = self.request()?;
+        let (Some(output), Originals::Move { vault, prefix }) = (&request.replaces, &request.route.originals) else {
+            return Ok(bytes);
+        };
+        let kept = output.original_key(prefix);
+        let is_kept = matches!(&request.source.location, Location::Object { key, .. } if *key == kept);
+        if request.source.store.as_ref() != Some(vault) || !is_kept {
+            return Ok(bytes);
+        }
+        match self.object_key(shop, vault, &kept).await? {
+            Some(object_key) => object_key
+                .open(&bytes)
+                .map(Bytes::from)
+                .map_err(|problem| PhotoError::new(Stage::Fetch, ErrorCode::Unreadable, problem.to_string())),
+            None => Ok(bytes),
+        }
+    }
+
+    /// Look at the result that is to be replaced. Returns whether it is this pipeline's already; it is brought to its end
+    /// then.
+    async fn look_at_replaced(&mut self, shop: &Workshop, fetched: &Fetched, output: OutputName) -> PhotoResult<bool> {
+        let source = self.fetched.take().ok_or_else(|| defect("expected what was fetched, found nothing"))?;
+        let (target, breaker) = self.places.store(&self.request()?.route.destination)?;
+        let output_key = output.key();
+        let found = shop.attempts(Stage::Fetch, Some((breaker, 0)), || target.present_result(&output_key)).await?;
+        let Some(found) = found else {
+            return Err(conflict_over("expected a result to replace under the output's name, found nothing"));
+        };
+        if found.facts.source_sha256 != fetched.sha256 {
+            return Err(conflict_over("expected the result of this very original, found another's"));
+        }
+        let is_current = found.facts.pipeline == shop.policy_for(&self.upload).pipeline;
+        let output_sha256 = found.facts.output_sha256.clone();
+        self.pinned = Some(Pinned { source, output, output_key });
+        self.replacing = Some(found);
+        if is_current {
+            Box::pin(self.finish(shop, Action::AlreadyPublished, &output_sha256, None)).await?;
+        }
+        Ok(is_current)
     }
 
     /// Whether the photo's result is there, for one whose name was not known before; it is brought to its end then.
     pub(super) async fn is_published(&mut self, shop: &Workshop, fetched: &Fetched) -> PhotoResult<bool> {
         if self.pinned.is_some() {
             return Ok(false);
+        }
+        if let Some(output) = self.request()?.replaces.clone() {
+            return self.look_at_replaced(shop, fetched, output).await;
         }
         let source = self.fetched.take().ok_or_else(|| defect("expected what was fetched, found nothing"))?;
         let revision = Revision::named_in(&source).unwrap_or_else(|| Revision::Content(fetched.sha256.clone()));
@@ -189,6 +245,9 @@ pub(super) fn defect(detail: &str) -> PhotoError {
 }
 
 pub(super) fn conflict(found: &str) -> PhotoError {
-    let detail = format!("expected nothing or this very result under the output's name, found {found}");
+    conflict_over(&format!("expected nothing or this very result under the output's name, found {found}"))
+}
+
+fn conflict_over(detail: &str) -> PhotoError {
     PhotoError::new(Stage::Publish, ErrorCode::OutputConflict, detail)
 }

@@ -20,11 +20,15 @@ pub(super) struct OutcomeEvent<'a> {
     pub receipt_key: Option<&'a String>,
     /// As JSON; none: it is not told.
     pub receipt: Option<&'a Bytes>,
+    /// Whether another pipeline's result was there.
+    pub replaces: bool,
+    pub output_sha256: &'a str,
 }
 
 type Message = (Vec<(String, Vec<u8>)>, Vec<u8>);
 
-/// Headers and payload. The id is derived from the output's name: an event that is sent twice has one id.
+/// Headers and payload. The id is derived from the output's name: an event that is sent twice has one id, and one that tells
+/// of another result under that name has another.
 pub(super) fn outcome_event(event: &OutcomeEvent) -> Result<Message, String> {
     let receipt: Option<Value> =
         event.receipt.map(|json| serde_json::from_slice(json)).transpose().map_err(|error| error.to_string())?;
@@ -37,9 +41,14 @@ pub(super) fn outcome_event(event: &OutcomeEvent) -> Result<Message, String> {
         Location::Url(url) => json!({ "url": url.split(['?', '#']).next(), "version": event.source.version }),
     };
     let owner = &event.request.owner;
-    let body = json!({
+    let id = if event.replaces {
+        sha256_hex(format!("{}\n{}", event.output_key, event.output_sha256).as_bytes())
+    } else {
+        sha256_hex(event.output_key.as_bytes())
+    };
+    let mut body = json!({
         "specversion": "1.0",
-        "id": &sha256_hex(event.output_key.as_bytes())[..32],
+        "id": &id[..32],
         "source": format!("/obscura/{}", event.region),
         "type": "photo.redacted",
         "subject": event.output_key,
@@ -61,6 +70,9 @@ pub(super) fn outcome_event(event: &OutcomeEvent) -> Result<Message, String> {
             "receipt": receipt,
         },
     });
+    if event.replaces {
+        body["data"]["replaced"] = json!(true);
+    }
     let headers = vec![("content-type".to_owned(), b"application/cloudevents+json; charset=UTF-8".to_vec())];
     let payload = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
     Ok((headers, payload))

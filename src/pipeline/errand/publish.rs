@@ -48,7 +48,11 @@ impl EventErrand {
         let receipt_key = pinned.output.receipt_key(output_sha256);
         let putting = || async {
             self.check_not_wiped_now().await?;
-            target.put_new(&receipt_key, json.clone(), "application/json", &facts).await
+            match &self.replacing {
+                // The same bytes may have come out as before: that receipt tells of the former pipeline.
+                Some(_) => target.put_receipt_again(&receipt_key, json.clone(), &facts).await.map(|()| Put::Created),
+                None => target.put_new(&receipt_key, json.clone(), "application/json", &facts).await,
+            }
         };
         let put = shop.attempts(Stage::Publish, Some((breaker, json.len() as u64)), putting).await?;
         // A receipt that is there is of the same result, as its name tells, but tells the times of an earlier attempt.
@@ -61,7 +65,11 @@ impl EventErrand {
         };
         let putting = || async {
             self.check_not_wiped_now().await?;
-            target.put_new(&pinned.output_key, bytes.clone(), media_type, &facts).await
+            let (key, bytes) = (&pinned.output_key, bytes.clone());
+            match &self.replacing {
+                Some(present) => target.replace(key, bytes, media_type, &facts, present).await,
+                None => target.put_new(key, bytes, media_type, &facts).await,
+            }
         };
         let put = shop.attempts(Stage::Publish, Some((breaker, bytes.len() as u64)), putting).await?;
         failpoint::kill_at("publish:object");
@@ -70,7 +78,10 @@ impl EventErrand {
             Put::AlreadyThere(there) if there.output_sha256 != *output_sha256 => {
                 Box::pin(self.finish(shop, Action::AlreadyPublished, &there.output_sha256, None)).await
             }
-            Put::Created => Box::pin(self.finish(shop, Action::Published, output_sha256, receipt_json)).await,
+            Put::Created => {
+                let action = if self.replacing.is_some() { Action::Replaced } else { Action::Published };
+                Box::pin(self.finish(shop, action, output_sha256, receipt_json)).await
+            }
             Put::AlreadyThere(_) => {
                 Box::pin(self.finish(shop, Action::AlreadyPublished, output_sha256, receipt_json)).await
             }
@@ -78,7 +89,7 @@ impl EventErrand {
     }
 
     /// The key by which an object is sealed; none where the store needs no sealed objects.
-    fn object_key<'a>(
+    pub(super) fn object_key<'a>(
         &'a self,
         shop: &'a Workshop,
         store: &'a str,
@@ -129,6 +140,8 @@ impl EventErrand {
                 output_key: &pinned.output_key,
                 receipt_key: (self.places.delivery != Delivery::Topic).then_some(&receipt_key),
                 receipt: (self.places.delivery != Delivery::Object).then_some(&receipt),
+                replaces: self.replacing.is_some(),
+                output_sha256,
             };
             let (headers, payload) = outcome_event(&event).map_err(|error| defect(&error))?;
             self.send(shop, topic, Some(pinned.output_key.as_bytes()), &headers, &payload).await?;
@@ -148,6 +161,10 @@ impl EventErrand {
     }
 
     async fn settle_original(&self, shop: &Workshop, request: &PhotoRequest, pinned: &Pinned) -> PhotoResult<()> {
+        // The route's end of the original came when it was uploaded.
+        if request.replaces.is_some() {
+            return Ok(());
+        }
         // What came by a signed URL is not ours to remove.
         let Some(name) = &pinned.source.store else { return Ok(()) };
         let (source, breaker) = self.places.store(name)?;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     facts::ObjectFacts,
+    fetch::Pin,
     open::Kind,
     region_store::{MAX_SMALL_BYTES, RegionStore},
     trouble::Trouble,
@@ -44,7 +45,42 @@ pub struct Contents {
     pub with_versions: bool,
 }
 
+/// An object by what an event would have named its revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRevision {
+    pub key: String,
+    pub etag: Option<String>,
+    pub version: Option<String>,
+}
+
 impl RegionStore {
+    /// Every object with its ETag, and where the store keeps versions every version by its name; each calls `found`.
+    ///
+    /// # Errors
+    /// `store_failed`.
+    pub async fn each_revision(&self, mut found: impl FnMut(StoredRevision)) -> PhotoResult<()> {
+        let mut listed = self.0.store.list(None);
+        while let Some(object) = listed.next().await {
+            let object = object.map_err(|error| Trouble::of(&error).writing())?;
+            let told = Pin::new(object.version.as_deref(), object.e_tag.as_deref());
+            // Some stores list names alone.
+            let Pin { version, etag } = match told {
+                Pin { version: None, etag: None } => match self.present(&object.location).await {
+                    Err(Trouble::Missing) => continue,
+                    present => present.map_err(Trouble::writing)?,
+                },
+                told => told,
+            };
+            found(StoredRevision { key: object.location.as_ref().to_owned(), etag, version });
+        }
+        for version in self.contents(&Path::default()).await.map_err(Trouble::writing)?.versions {
+            if version.version.is_some() && !version.is_delete_marker {
+                found(StoredRevision { key: version.key, etag: None, version: version.version });
+            }
+        }
+        Ok(())
+    }
+
     /// Everything below a prefix that ends at a slash, sorted.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod open;
 mod originals;
 mod publish;
 mod region_store;
+mod replace;
 mod rights;
 mod set;
 mod start;
@@ -23,12 +24,13 @@ mod urls;
 mod wire;
 
 pub use self::{
-    contents::{Contents, StoredVersion},
+    contents::{Contents, StoredRevision, StoredVersion},
     facts::ObjectFacts,
     fetch::FetchedObject,
     originals::Removal,
     publish::Put,
     region_store::{Capabilities, Deletion, RegionStore},
+    replace::Present,
     set::{StoreLimits, StoreSet},
     urls::{UrlFetcher, UrlRules},
 };

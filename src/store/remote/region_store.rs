@@ -164,9 +164,10 @@ impl RegionStore {
     /// # Errors
     /// `store_failed`.
     pub async fn list_below(&self, prefix: &str) -> PhotoResult<Vec<String>> {
-        let prefix = self.key(prefix).map_err(|error| error.at(Stage::Publish))?;
+        let prefix = (!prefix.is_empty()).then(|| self.key(prefix)).transpose();
+        let prefix = prefix.map_err(|error| error.at(Stage::Publish))?;
         let mut keys = Vec::new();
-        let mut listed = self.0.store.list(Some(&prefix));
+        let mut listed = self.0.store.list(prefix.as_ref());
         while let Some(found) = listed.next().await {
             keys.push(found.map_err(|error| Trouble::of(&error).writing())?.location.as_ref().to_owned());
         }
