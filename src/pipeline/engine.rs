@@ -169,8 +169,9 @@ impl Engine {
                 let (min_object_px, labels, input) = (smallest_object_px(config, spec), &spec.labels, &spec.input);
                 let min_score = wanted.min_score(spec.class).unwrap_or(spec.min_score);
                 let focus = spec.focus(lowest_score(config, spec)).filter(|_| !config.exhaustive);
+                let (family, needs) = (spec.family, spec.view_needs(min_object_px));
                 let named =
-                    format!("{} {labels:?} {input:?} {min_object_px} {} {focus:?}", spec.sha256, spec.min_score);
+                    format!("{} {family:?} {labels:?} {input:?} {needs:?} {} {focus:?}", spec.sha256, spec.min_score);
                 (named, Threshold { class: spec.class, min_score, min_object_px })
             })
             .unzip();

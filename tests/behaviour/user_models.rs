@@ -50,6 +50,10 @@ fn a_user_s_model_stands_in_for_the_shipped_one_or_beside_it() {
         (count(&shipped, "plate"), count(&shipped, "face"))
     );
     assert_ne!(receipt["pipeline"], shipped["pipeline"]);
+    // Other views are another pipeline: they may find something else.
+    let smaller = family.replace("896", "640");
+    let (_, _, other) = redact(&user_model("plate_yunet_v2.onnx", &format!("{smaller}\nreplaces = true")));
+    assert_ne!(other.unwrap()["pipeline"], receipt["pipeline"]);
     let (_, _, both) = redact(&user_model("plate_yunet_v2.onnx", family));
     let both = both.unwrap();
     assert_eq!(names(&both), ["centerface", "plate_yunet_v2", "mine"]);
