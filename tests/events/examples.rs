@@ -17,6 +17,7 @@ examples!(
     "cloudevent.json",
     "cloudevent_binary.msg",
     "cloudevent_outcome.json",
+    "cloudevent_reprocess.json",
     "eventbridge.json",
     "gcs_attributes.msg",
     "gcs_cloudevent.json",

@@ -1,6 +1,6 @@
 //! What is taken from each kind.
 
-use obscura::event::{FORWARDED_HEADER, Ignored, Location, Notice, RECORD_HEADER, Service, UploadEvent};
+use obscura::event::{FORWARDED_HEADER, Ignored, Location, Notice, RECORD_HEADER, Replaces, Service, UploadEvent};
 
 use crate::examples::{example, read, read_with};
 
@@ -56,6 +56,22 @@ fn cloudevents() {
     };
     says("cloudevent_binary.msg", &[Notice::Upload(upload)]);
     says("cloudevent_outcome.json", &[Notice::Ignored(Ignored::OwnOutput)]);
+    let again = UploadEvent {
+        tenant: text("acme"),
+        project: text("streets"),
+        etag: text("9b2cf535f27731c974343645a3985328"),
+        replaces: Some(Replaces {
+            route: "all".to_owned(),
+            output_key: "redacted/acme/streets/a692a3e91e10490d76d3032d75c719700491535850b71a7711777c85ba958235.jpg"
+                .to_owned(),
+        }),
+        ..at(Service::Any, "in", "2026/03/01/a b+c.jpg")
+    };
+    says("cloudevent_reprocess.json", &[Notice::Upload(again)]);
+    for name in ["tenant", "project", "route", "output_key", "store", "key"] {
+        let event = example("cloudevent_reprocess.json").replace(&format!("\"{name}\": "), &format!("\"{name}s\": "));
+        assert!(read(event.as_bytes()).is_err(), "without {name}");
+    }
 }
 
 #[test]
