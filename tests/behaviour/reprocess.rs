@@ -63,3 +63,15 @@ fn another_pipeline_s_name_and_missing_originals_are_told() {
     assert!(stderr.contains("1 results have no original"), "{stderr}");
     assert_eq!(bench.receipt("scene.jpg"), before);
 }
+
+#[test]
+fn without_originals_and_without_stores_there_is_nothing_to_go_through() {
+    for (args, expected) in [
+        (&[][..], "expected paths of originals, or a configuration with a broker and stores"),
+        (&["uploads", "--topic", "uploads"], "cannot be used with"),
+    ] {
+        let output = obscura().args(["reprocess", "--older-than-pipeline", "current"]).args(args).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && stderr.contains(expected), "{stderr}");
+    }
+}
