@@ -27,12 +27,13 @@ fn removes_originals(stream: &StreamConfig, store: &StoreConfig) -> bool {
 /// What a worker may do with each store beyond what it has to. A store that does not tell is passed over.
 pub(super) async fn stores(config: &Config, stream: &StreamConfig, set: &StoreSet) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let places = stream.written_places();
     for store in stream.stores.iter().filter(|store| store.region == stream.region) {
         let Ok(opened) = set.get(&store.name) else { continue };
         let name = &store.name;
-        let writes_everywhere = stream.written_places().contains(&(name.as_str(), ""));
+        let writes_everywhere = places.contains(&(name.as_str(), ""));
         let takes_back = config.receipt_delivery == Delivery::Topic && writes_everywhere;
-        let is_written_to = stream.written_places().iter().any(|(store, _)| store == name);
+        let is_written_to = places.iter().any(|(store, _)| store == name);
         let removal = Right {
             is_needed: removes_originals(stream, store) || takes_back,
             needed: format!("routes remove from `{name}`"),

@@ -23,6 +23,13 @@ pub(super) const PLACES: [u8; 64] = {
     places
 };
 
+/// A block in zigzag order as a transform wants it.
+pub(super) fn placed(block: &[i16; 64]) -> [i16; 64] {
+    let mut placed = [0; 64];
+    PLACES.iter().zip(block).for_each(|(&place, &value)| placed[usize::from(place)] = value);
+    placed
+}
+
 /// DC coefficients beyond this are no picture; twice as much still fits the 15 bits that a difference may have.
 const MAX_DC: i32 = 16_383;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{edit::table, paint::McuBlocks};
 use crate::photo::jpeg::{
     bits::BitReader,
-    block::{Damage, PLACES},
+    block::{Damage, PLACES, placed},
     frame::{Component, Frame, Tables},
     scan::Scan,
     transform::{Dequantiser, forward, inverse_8},
@@ -77,9 +77,9 @@ fn read(scan: &Scan, index: &Index, frame: &Frame, tables: &Tables, mcu: usize) 
     for (component, predictor) in frame.components.iter().zip(&mut predictors) {
         let (dc, ac) = (table(&tables.dc, component.dc_table), table(&tables.ac, component.ac_table));
         for _ in 0..component.blocks() {
-            let mut placed = [0; 64];
-            reader.block::<63>(&dc.decode, &ac.decode, predictor, &mut placed)?;
-            blocks.push(PLACES.map(|place| placed[usize::from(place)]));
+            let mut found = [0; 64];
+            reader.block::<63>(&dc.decode, &ac.decode, predictor, &mut found)?;
+            blocks.push(PLACES.map(|place| found[usize::from(place)]));
         }
     }
     Ok(blocks)
@@ -118,11 +118,7 @@ impl Edge {
             if right { self.seen.0 } else { component.across * 8 },
             if bottom { self.seen.1 } else { component.down * 8 },
         );
-        let samples = blocks.iter().map(|block| {
-            let mut placed = [0; 64];
-            PLACES.iter().zip(block).for_each(|(&place, &value)| placed[usize::from(place)] = value);
-            inverse_8(&placed, &self.by)
-        });
+        let samples = blocks.iter().map(|block| inverse_8(&placed(block), &self.by));
         Part { component, blocks, samples: samples.collect(), seen, is_coarse: self.is_coarse, noise: self.noise }
     }
 }

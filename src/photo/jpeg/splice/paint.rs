@@ -8,7 +8,7 @@ use crate::{
     photo::{
         Orientation,
         jpeg::{
-            block::PLACES,
+            block::placed,
             colour::{Plane, ycc_of},
             frame::{Colour, Frame},
             transform::{Dequantiser, forward, inverse_8, quantised},
@@ -70,9 +70,7 @@ impl<'a> Painter<'a> {
                     for (place, block) in (0..component.blocks()).zip(&mut blocks) {
                         let (column, row) = (place % component.across, place / component.across);
                         let corner = (y * component.down + row) * 8 * plane.width + (x * component.across + column) * 8;
-                        let mut coefficients = [0; 64];
-                        PLACES.iter().zip(block).for_each(|(&place, &value)| coefficients[usize::from(place)] = value);
-                        plane.put(corner, &inverse_8(&coefficients, by));
+                        plane.put(corner, &inverse_8(&placed(block), by));
                     }
                 }
             }
