@@ -13,7 +13,7 @@ use obscura::{
         stream::{Originals, RouteConfig},
     },
     error::{FatalError, PhotoError},
-    event::{Location, OutputName, REPROCESS_TYPE, Revision},
+    event::{Location, OutputName, REPROCESS_TYPE, Revision, structured_content_type},
     kafka::Producer,
     pipeline::Engine,
     redact::sha256_hex,
@@ -130,14 +130,8 @@ async fn older<'a>(
         let made: Vec<_> = stream::iter(looking).buffer_unordered(CONCURRENT).try_collect().await?;
         for (output, pipeline) in made.into_iter().flatten() {
             let owner = output.owner();
-            let fits = |route: &&&RouteConfig| {
-                let is = |own: &Option<String>, named: &str| own.as_deref().is_none_or(|own| own == named);
-                is(&route.tenant, &owner.tenant)
-                    && is(&route.matches.tenant, &owner.tenant)
-                    && is(&route.project, &owner.project)
-                    && is(&route.matches.project, &owner.project)
-            };
-            let fitting: Vec<&RouteConfig> = routes.iter().filter(fits).copied().collect();
+            let fits = |route: &&RouteConfig| route.may_be_of(&owner.tenant, &owner.project);
+            let fitting: Vec<&RouteConfig> = routes.iter().copied().filter(fits).collect();
             let pipeline_of = |route: &RouteConfig| pipelines[route.name.as_str()].as_str();
             if fitting.iter().any(|route| pipeline_of(route) == pipeline) {
                 continue;
@@ -180,8 +174,7 @@ async fn originals(
         .filter(|one| !originals.contains_key(one.output.hash()))
         .map(|one| (one.output.hash(), one.route))
         .collect();
-    let is_source =
-        |name: &str| wanted.values().any(|route| route.matches.store.as_deref().is_none_or(|own| own == name));
+    let is_source = |name: &str| wanted.values().any(|route| route.matches.has_store(name));
     for store in config.stores.iter().filter(|store| store.region == config.region && is_source(&store.name)) {
         let opened: &RegionStore = stores.get(&store.name)?;
         opened
@@ -189,10 +182,8 @@ async fn originals(
                 let location = Location::in_store(store, revision.key.clone());
                 let Some(named) = Revision::of(revision.version.as_deref(), revision.etag.as_deref()) else { return };
                 let hash = OutputName::hash_of(&location, &named);
-                let fits = wanted.get(hash.as_str()).is_some_and(|route| {
-                    route.matches.store.as_deref().is_none_or(|own| own == store.name)
-                        && route.matches.prefix.as_deref().is_none_or(|prefix| revision.key.starts_with(prefix))
-                });
+                let its_route = wanted.get(hash.as_str());
+                let fits = its_route.is_some_and(|route| route.matches.has_photo(&store.name, &revision.key));
                 if fits {
                     originals.insert(hash, Original { store: store.name.clone(), revision });
                 }
@@ -211,7 +202,7 @@ async fn send(
 ) -> Result<usize, FatalError> {
     let producer = Producer::start(&config.kafka)?;
     producer.check_topic(topic).await?;
-    let headers = [("content-type".to_owned(), b"application/cloudevents+json; charset=UTF-8".to_vec())];
+    let headers = [structured_content_type()];
     let mut sent = 0;
     for one in older {
         let Some(original) = originals.get(one.output.hash()) else { continue };

@@ -16,6 +16,15 @@ pub const REPROCESS_TYPE: &str = "obscura.photo.reprocess";
 /// `type` of the event that tells of a redacted photo. Obscura's own, and ignored when it comes back.
 pub const OUTCOME_TYPE: &str = "photo.redacted";
 
+/// Media type of one event in JSON.
+pub(super) const STRUCTURED: &str = "application/cloudevents+json";
+
+/// The header of a message that holds one event in JSON.
+#[must_use]
+pub fn structured_content_type() -> (String, Vec<u8>) {
+    ("content-type".to_owned(), format!("{STRUCTURED}; charset=UTF-8").into_bytes())
+}
+
 /// The event's context, whichever way it came.
 struct Context<'a> {
     kind: &'a str,

@@ -24,7 +24,7 @@ mod url_policy;
 
 pub use self::{
     address::is_public,
-    cloudevents::{OUTCOME_TYPE, REPROCESS_TYPE, UPLOAD_TYPE},
+    cloudevents::{OUTCOME_TYPE, REPROCESS_TYPE, UPLOAD_TYPE, structured_content_type},
     interpret::interpret,
     key::is_safe_name,
     message::{Ignored, Location, Message, Notice, Replaces, Service, UnknownEvent, UploadEvent},

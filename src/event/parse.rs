@@ -52,7 +52,7 @@ fn by_headers(message: &Message) -> Result<Vec<Notice>, UnknownEvent> {
     let content_type = header(message, "content-type")?.unwrap_or_default().to_ascii_lowercase();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     match media_type {
-        "application/cloudevents+json" => cloudevents::structured(&json::read(message.payload)?, 0),
+        cloudevents::STRUCTURED => cloudevents::structured(&json::read(message.payload)?, 0),
         "application/cloudevents-batch+json" => match json::read(message.payload)? {
             Value::Array(events) => together(events.iter().map(|event| cloudevents::structured(event, 0))),
             _ => Err(UnknownEvent::new("a batch of CloudEvents that is no list")),

@@ -166,9 +166,7 @@ impl Router {
         let output = OutputName::of_key(&route.prefix, &replaces.output_key);
         let is_of = |output: &OutputName| {
             let Owner { tenant, project } = output.owner();
-            let is_fixed = |own: &Option<String>, named: &str| own.as_deref().is_none_or(|own| own == named);
-            is_fixed(&route.tenant, tenant)
-                && is_fixed(&route.project, project)
+            route.may_be_of(tenant, project)
                 && event.tenant.as_ref() == Some(tenant)
                 && event.project.as_ref() == Some(project)
         };
@@ -183,9 +181,7 @@ impl Router {
         }
         let store = self.stores.iter().find(|store| store.name == name && store.region == self.region);
         let store = store.ok_or_else(|| refused("the original's store is no configured one of this region"))?;
-        let is_source = route.matches.store.as_deref().is_none_or(|asked| asked == name)
-            && route.matches.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
-            && !self.own.contain(store, &key);
+        let is_source = route.matches.has_photo(&name, &key) && !self.own.contain(store, &key);
         let is_kept = matches!(&route.originals, Originals::Move { vault, prefix }
             if *vault == name && output.original_key(prefix) == key);
         if !is_source && !is_kept {

@@ -18,10 +18,7 @@ use super::Finding;
 
 /// Whether a route has originals of this store removed.
 fn removes_originals(stream: &StreamConfig, store: &StoreConfig) -> bool {
-    stream.routes.iter().any(|route| {
-        let is_source = route.matches.store.as_deref().is_none_or(|name| name == store.name);
-        is_source && route.originals != Originals::Keep
-    })
+    stream.routes.iter().any(|route| route.matches.has_store(&store.name) && route.originals != Originals::Keep)
 }
 
 /// What a worker may do with each store beyond what it has to. A store that does not tell is passed over.

@@ -39,6 +39,35 @@ pub struct RouteMatch {
     pub project: Option<String>,
 }
 
+impl RouteMatch {
+    /// Whether photos of this store may be for the route.
+    #[must_use]
+    pub fn has_store(&self, name: &str) -> bool {
+        agrees(self.store.as_ref(), name)
+    }
+
+    /// Whether a photo of this store and key may be for the route.
+    #[must_use]
+    pub fn has_photo(&self, store: &str, key: &str) -> bool {
+        self.has_store(store) && self.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
+    }
+}
+
+impl RouteConfig {
+    /// Whether a result of the route may be of this tenant and project.
+    #[must_use]
+    pub fn may_be_of(&self, tenant: &str, project: &str) -> bool {
+        agrees(self.tenant.as_ref(), tenant)
+            && agrees(self.matches.tenant.as_ref(), tenant)
+            && agrees(self.project.as_ref(), project)
+            && agrees(self.matches.project.as_ref(), project)
+    }
+}
+
+fn agrees(asked: Option<&String>, found: &str) -> bool {
+    asked.is_none_or(|asked| asked == found)
+}
+
 /// For how many days what belongs to a route is kept; none is for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
-    event::{Location, PhotoRequest, SourcePhoto},
+    event::{Location, PhotoRequest, SourcePhoto, structured_content_type},
     redact::sha256_hex,
     trust::Subject,
 };
@@ -73,7 +73,6 @@ pub(super) fn outcome_event(event: &OutcomeEvent) -> Result<Message, String> {
     if event.replaces {
         body["data"]["replaced"] = json!(true);
     }
-    let headers = vec![("content-type".to_owned(), b"application/cloudevents+json; charset=UTF-8".to_vec())];
     let payload = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
-    Ok((headers, payload))
+    Ok((vec![structured_content_type()], payload))
 }

@@ -135,7 +135,7 @@ async fn check_route(route: &RouteConfig, stores: &StoreSet) -> Result<(), Fatal
     if route.originals == Originals::Keep {
         return Ok(());
     }
-    for store in stores.iter().filter(|store| route.matches.store.as_deref().is_none_or(|name| name == store.name())) {
+    for store in stores.iter().filter(|store| route.matches.has_store(store.name())) {
         store.check_exact_deletion().await?;
     }
     Ok(())

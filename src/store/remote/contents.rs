@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use hyper::{Method, StatusCode};
 use object_store::{GetOptions, ObjectStoreExt, path::Path};
 use serde::Deserialize;
@@ -73,7 +73,8 @@ impl RegionStore {
             };
             found(StoredRevision { key: object.location.as_ref().to_owned(), etag, version });
         }
-        for version in self.contents(&Path::default()).await.map_err(Trouble::writing)?.versions {
+        let versions = self.versions(&Path::default()).await.map_err(Trouble::writing)?;
+        for version in versions.into_iter().flatten() {
             if version.version.is_some() && !version.is_delete_marker {
                 found(StoredRevision { key: version.key, etag: None, version: version.version });
             }
@@ -137,39 +138,39 @@ impl RegionStore {
     }
 
     async fn contents(&self, prefix: &Path) -> Result<Contents, Trouble> {
+        if let Some(versions) = self.versions(prefix).await? {
+            return Ok(Contents { versions, with_versions: true });
+        }
+        let may_have_some = self.0.wire.is_some() && self.0.kind == Kind::Azure;
+        Ok(Contents { versions: self.plain(prefix).await?, with_versions: !may_have_some })
+    }
+
+    /// None where the store keeps no versions, or does not tell.
+    async fn versions(&self, prefix: &Path) -> Result<Option<Vec<StoredVersion>>, Trouble> {
         let below = if prefix.as_ref().is_empty() { String::new() } else { format!("{prefix}/") };
         match (&self.0.wire, &self.0.kind) {
-            (Some(wire), Kind::S3 { .. }) if keeps_versions(wire).await? => {
-                Ok(Contents { versions: s3_versions(wire, &below).await?, with_versions: true })
-            }
-            (Some(wire), Kind::Gcs { .. }) => {
-                Ok(Contents { versions: google_versions(wire, &below).await?, with_versions: true })
-            }
+            (Some(wire), Kind::S3 { .. }) if keeps_versions(wire).await? => s3_versions(wire, &below).await.map(Some),
+            (Some(wire), Kind::Gcs { .. }) => google_versions(wire, &below).await.map(Some),
             (Some(wire), Kind::Azure) => match azure_versions(wire, &below).await {
-                Ok(versions) => Ok(Contents { versions, with_versions: true }),
                 // Emulators, and accounts without versions, do not know the question.
-                Err(Trouble::Permanent(_)) => self.plain(prefix, false).await,
-                Err(trouble) => Err(trouble),
+                Err(Trouble::Permanent(_)) => Ok(None),
+                versions => versions.map(Some),
             },
-            _ => self.plain(prefix, true).await,
+            _ => Ok(None),
         }
     }
 
-    async fn plain(&self, prefix: &Path, with_versions: bool) -> Result<Contents, Trouble> {
-        let mut versions = Vec::new();
-        let mut listed = self.0.store.list(Some(prefix));
-        while let Some(found) = listed.next().await {
-            let found = found.map_err(|error| Trouble::of(&error))?;
-            versions.push(StoredVersion {
-                key: found.location.as_ref().to_owned(),
-                version: None,
-                is_delete_marker: false,
-                bytes: found.size,
-                modified: Some(found.last_modified),
-                is_latest: true,
-            });
-        }
-        Ok(Contents { versions, with_versions })
+    async fn plain(&self, prefix: &Path) -> Result<Vec<StoredVersion>, Trouble> {
+        let listed = self.0.store.list(Some(prefix));
+        let found = listed.map_ok(|found| StoredVersion {
+            key: found.location.as_ref().to_owned(),
+            version: None,
+            is_delete_marker: false,
+            bytes: found.size,
+            modified: Some(found.last_modified),
+            is_latest: true,
+        });
+        found.map_err(|error| Trouble::of(&error)).try_collect().await
     }
 
     /// Remove exactly this. That it is gone already is no failure.

@@ -70,7 +70,14 @@ fn hiding(frame: &Frame) -> impl Iterator<Item = usize> {
     above.chain(last_row.map(move |column| (rows - 1) * columns + column))
 }
 
-fn read(scan: &Scan, index: &Index, frame: &Frame, tables: &Tables, mcu: usize) -> Result<McuBlocks, Damage> {
+/// An MCU's coefficients, in the order of the zigzag, block by block as the scan has them.
+pub(super) fn read(
+    scan: &Scan,
+    index: &Index,
+    frame: &Frame,
+    tables: &Tables,
+    mcu: usize,
+) -> Result<McuBlocks, Damage> {
     let mut reader = BitReader::at(&scan.bytes, index.starts[mcu]);
     let mut predictors = index.predictors[mcu].map(i32::from);
     let mut blocks = Vec::with_capacity(frame.blocks_per_mcu());

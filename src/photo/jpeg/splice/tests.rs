@@ -4,7 +4,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
 
 use super::*;
-use crate::photo::jpeg::{block::PLACES, walk::decode};
+use crate::photo::jpeg::walk::decode;
 
 /// What the encoder interleaves; `tests/` has more from other encoders.
 const FACTORS: [SamplingFactor; 4] =
@@ -98,19 +98,7 @@ fn regions(photo: &SplicePhoto, plan: &[([f32; 4], Style)]) -> Vec<Obscured> {
 
 /// All coefficients of an MCU, in zigzag order, block by block.
 fn coefficients(photo: &SplicePhoto, mcu: usize) -> Vec<[i16; 64]> {
-    let mut reader = super::super::bits::BitReader::at(&photo.scan.bytes, photo.index.starts[mcu]);
-    let mut predictors = photo.index.predictors[mcu].map(i32::from);
-    let mut blocks = Vec::new();
-    for (component, predictor) in photo.frame.components.iter().zip(&mut predictors) {
-        let dc = &edit::table(&photo.tables.dc, component.dc_table).decode;
-        let ac = &edit::table(&photo.tables.ac, component.ac_table).decode;
-        for _ in 0..component.blocks() {
-            let mut placed = [0; 64];
-            reader.block::<63>(dc, ac, predictor, &mut placed).unwrap();
-            blocks.push(std::array::from_fn(|k| placed[usize::from(PLACES[k])]));
-        }
-    }
-    blocks
+    hidden::read(&photo.scan, &photo.index, &photo.frame, &photo.tables, mcu).unwrap()
 }
 
 proptest! {
