@@ -37,11 +37,14 @@ const MAX_DC: i32 = 16_383;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Damage(pub &'static str);
 
+/// Looks at [`DecodeTable`] that the bits of one refill are enough for.
+const LOOKS: usize = 5;
+const _: () = assert!(LOOKS * VALUE_BITS as usize <= 56);
+
 impl BitReader<'_> {
-    /// A run of zeros and the value behind it.
+    /// A run of zeros and the value behind it, from a window with at least [`VALUE_BITS`] at hand.
     #[inline(always)]
-    fn value(&mut self, table: &DecodeTable) -> Result<(u32, i32), Damage> {
-        self.refill();
+    fn look(&mut self, table: &DecodeTable) -> Result<(u32, i32), Damage> {
         let found = table.value[self.peek(VALUE_BITS) as usize];
         if found == 0 {
             return self.long_value(table);
@@ -50,15 +53,17 @@ impl BitReader<'_> {
         Ok((found >> 8 & 0xFF, found.cast_signed() >> 16))
     }
 
-    /// The same, for codes that no one look resolves.
+    /// The same, for codes that no one look resolves. Leaves the window as full as a refill does.
     #[cold]
     #[inline(never)]
     fn long_value(&mut self, table: &DecodeTable) -> Result<(u32, i32), Damage> {
+        self.refill();
         let (symbol, length) = table.symbol(self.peek(16)).ok_or(Damage("a code that is in no table"))?;
         let (run, size) = parts(symbol, table.class()).ok_or(Damage("a symbol that sequential files do not have"))?;
         self.consume(length);
         let value = if size > 0 { extend(self.peek(size), size) } else { 0 };
         self.consume(size);
+        self.refill();
         Ok((run, value))
     }
 
@@ -73,15 +78,22 @@ impl BitReader<'_> {
         predictor: &mut i32,
         coefficients: &mut [i16; 64],
     ) -> Result<bool, Damage> {
-        let (_, difference) = self.value(dc)?;
+        self.refill();
+        let (_, difference) = self.look(dc)?;
         *predictor += difference;
         if predictor.unsigned_abs() > MAX_DC.unsigned_abs() {
             return Err(Damage("a DC coefficient beyond any picture"));
         }
         coefficients[0] = *predictor as i16;
-        let (mut k, mut any) = (1, false);
+        let (mut k, mut any, mut looks) = (1, false, 1);
         while k <= LAST {
-            let (run, value) = self.value(ac)?;
+            // One refill is enough for all looks of a short block.
+            if LAST >= LOOKS && looks == LOOKS {
+                self.refill();
+                looks = 0;
+            }
+            looks += 1;
+            let (run, value) = self.look(ac)?;
             k += run as usize;
             if k > 63 {
                 return if run == RUN_TO_END { Ok(any) } else { Err(Damage("a run beyond the end of a block")) };
@@ -107,7 +119,8 @@ impl BitReader<'_> {
                 let target = k + usize::from(found >> 8 & 0x7F);
                 let ends = found & SKIP_ENDS_BLOCK != 0;
                 if found == 0 || target > 64 || (ends && target > 63) {
-                    let (run, _) = self.value(ac)?;
+                    self.refill();
+                    let (run, _) = self.look(ac)?;
                     k += run as usize;
                     if k > 63 {
                         return if run == RUN_TO_END { Ok(()) } else { Err(Damage("a run beyond the end of a block")) };
