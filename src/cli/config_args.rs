@@ -104,6 +104,14 @@ pub struct ConfigArgs {
     #[arg(long, env = "OBSCURA_MODELS_DIR", value_name = "DIR", help_heading = "Detection")]
     pub models_dir: Option<PathBuf>,
 
+    /// The model that finds faces, by its name in the manifest: `obscura models list` [key: models.face]
+    #[arg(long, env = "OBSCURA_FACE_MODEL", value_name = "NAME", help_heading = "Detection")]
+    pub face_model: Option<String>,
+
+    /// The model that finds plates, by its name in the manifest [key: models.plate]
+    #[arg(long, env = "OBSCURA_PLATE_MODEL", value_name = "NAME", help_heading = "Detection")]
+    pub plate_model: Option<String>,
+
     /// The ONNX Runtime library [key: models.onnxruntime_library]
     #[arg(long, env = "OBSCURA_ONNXRUNTIME_LIBRARY", value_name = "FILE", help_heading = "Detection")]
     pub onnxruntime_library: Option<PathBuf>,
@@ -187,6 +195,8 @@ impl ConfigArgs {
         raw.budget.decoded_mib.set(self.decoded_mib);
         raw.budget.threads.set(self.threads);
         raw.models.dir.set(self.models_dir);
+        raw.models.face.set(self.face_model);
+        raw.models.plate.set(self.plate_model);
         raw.models.onnxruntime_library.set(self.onnxruntime_library);
         raw.detect.min_face_px.set(self.min_face_px);
         raw.detect.min_plate_px.set(self.min_plate_px);

@@ -10,6 +10,7 @@ mod collect;
 mod drawing;
 mod families;
 mod focus;
+mod input;
 mod known;
 mod manifest;
 mod merge;

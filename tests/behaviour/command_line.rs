@@ -143,7 +143,7 @@ fn models_are_listed_and_verified() {
     let (code, stdout, _) = run(&["models", "list"]);
     assert!(code == 0 && stdout.contains("centerface") && stdout.contains("plate_yunet_v2"), "{stdout}");
     let (code, stdout, _) = run(&["models", "verify"]);
-    assert_eq!((code, stdout.matches("ok  ").count()), (0, 3), "{stdout}");
+    assert_eq!((code, stdout.matches("ok  ").count()), (0, 5), "{stdout}");
 }
 
 #[test]

@@ -89,6 +89,22 @@ fn an_optional_model_of_the_manifest_is_used_where_it_is_named() {
 }
 
 #[test]
+fn models_in_16_bits_find_what_the_others_find() {
+    let (_, _, shipped) = redact("");
+    let shipped = shipped.unwrap();
+    let bench = Bench::new();
+    bench.copy("people/scene.jpg");
+    let flags = ["--face-model", "centerface_fp16", "--plate-model", "plate_yunet_v2_fp16"];
+    let run = bench.redact(&flags);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let receipt = bench.receipt("scene.jpg");
+    assert_eq!(names(&receipt), ["centerface_fp16", "plate_yunet_v2_fp16"]);
+    for class in ["face", "plate"] {
+        assert!(count(&shipped, class) >= 1 && count(&receipt, class) == count(&shipped, class), "{class}");
+    }
+}
+
+#[test]
 fn areas_decide_what_is_obscured() {
     let everything = "[[0, 0], [1, 0], [1, 1], [0, 1]]";
     let corner = "[[0, 0], [0.001, 0], [0, 0.001]]";
