@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     thread::sleep,
     time::Duration,
 };
@@ -56,21 +56,18 @@ fn is_clear_copy(path: &Path, originals: &HashMap<Vec<u8>, String>) -> bool {
     originals.contains_key(&fs::read(path).unwrap())
 }
 
-/// Photos that were given up because they alone were in work at three kills, as a busy machine now and then has it. What
-/// crashes a worker looks no different from outside; they have a record, and nothing is published of them.
-fn given_up(bench: &Bench) -> HashSet<String> {
-    let records = files_below(&bench.quarantine());
-    let name = |path: &PathBuf| {
-        let record: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-        assert_eq!(record["code"], "crash_loop", "{}", path.display());
-        let name = path.strip_prefix(bench.quarantine()).unwrap().to_str().unwrap();
-        let name = name.strip_suffix(".quarantine.json").unwrap().to_owned();
-        assert!(!bench.output().join(&name).exists(), "{name}");
-        name
-    };
-    let names: HashSet<String> = records.iter().map(name).collect();
-    assert!(names.len() <= 2, "{names:?}");
-    names
+/// Whether a kill would condemn a photo that two kills met alone in work before (`tests/promises/worker_faults.rs`).
+fn is_one_kill_from_giving_up(bench: &Bench) -> bool {
+    let journal = fs::read_to_string(bench.dir.path().join("out.state/in_work")).unwrap();
+    let mut alone: HashMap<&str, u32> = HashMap::new();
+    for (step, key) in journal.lines().filter_map(|line| line.split_once(' ')) {
+        match step {
+            "A" => *alone.entry(key).or_default() += 1,
+            "E" => _ = alone.remove(key),
+            _ => {}
+        }
+    }
+    alone.values().any(|&kills| kills >= 2)
 }
 
 #[test]
@@ -107,27 +104,29 @@ fn thirty_kills_lose_double_and_uncover_nothing() {
         note(&log);
         let done = check_output(&bench, &face, &mut seen) as u64;
         killed_at_work += u64::from(done < first + PHOTOS_A_ROUND);
+        // What crashes a worker looks no different from these kills, and is given up after three of them.
+        if is_one_kill_from_giving_up(&bench) {
+            let (code, log) = run_once(&bench, &[], &[]);
+            assert_eq!(code, 0, "{log:?}");
+            note(&log);
+        }
     }
     assert!(killed_at_work >= ROUNDS / 2, "only {killed_at_work} kills came while there was work");
     let (code, log) = run_once(&bench, &[], &[]);
-    let given_up = given_up(&bench);
-    assert_eq!(code, i32::from(!given_up.is_empty()), "{log:?}");
+    assert_eq!(code, 0, "{log:?}");
     note(&log);
 
     let total = ROUNDS * PHOTOS_A_ROUND;
-    let published_now = check_output(&bench, &face, &mut seen) + given_up.len();
-    assert_eq!(published_now as u64, total, "a photo is lost or doubled");
+    assert_eq!(check_output(&bench, &face, &mut seen) as u64, total, "a photo is lost or doubled");
     for number in 0..total {
         let end = if number.is_multiple_of(3) { "bmp" } else { "png" };
         let name = if number.is_multiple_of(2) { format!("{number}.{end}") } else { format!("deep/{number}.{end}") };
-        if given_up.contains(&name) {
-            continue;
-        }
         let receipt = bench.receipt(&name);
         let sha256 = |path| obscura::redact::sha256_hex(&fs::read(path).unwrap());
         assert_eq!(receipt["source"]["sha256"], sha256(bench.input().join(&name)));
         assert_eq!(receipt["output"]["sha256"], sha256(bench.output().join(&name)));
     }
+    assert!(files_below(&bench.quarantine()).is_empty(), "{:?}", files_below(&bench.quarantine()));
     assert!(published.values().all(|&times| times == 1), "published twice: {published:?}");
     let originals: HashMap<_, _> =
         files_below(&bench.input()).iter().map(|path| (fs::read(path).unwrap(), name_of(path))).collect();
