@@ -8,20 +8,20 @@ Inputs and outputs stay in 32 bits, so that nothing else has to know: the first 
 bits, and it runs where the network runs. Equal versions give equal bytes on every machine; they are checked.
 """
 
-import hashlib
 import pathlib
-import sys
 
 import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
+
+from prepare_centerface import PREPARED_SHA256, expect
 
 MODELS = pathlib.Path(__file__).parent
 # File of 32 bits, its hash, file of 16 bits, its hash.
 PREPARED = [
     (
         "centerface.onnx",
-        "ccadfc6a4ab52ffe5e10988422c26456fdc95419d7722eaa7c5fb99a28f61946",
+        PREPARED_SHA256,
         "centerface_fp16.onnx",
         "9de5b851be649dc2a0355564c47cb58368beb297c7d5e6f9248d0bfb39c54415",
     ),
@@ -32,12 +32,6 @@ PREPARED = [
         "ab4161796609fd3c433f98ba7921378255c417b43ddb53b1a428c4419201da62",
     ),
 ]
-
-
-def expect(name: str, data: bytes, wanted: str) -> None:
-    found = hashlib.sha256(data).hexdigest()
-    if found != wanted:
-        sys.exit(f"{name}: expected sha256 {wanted}, found {found}")
 
 
 def main() -> None:
