@@ -6,8 +6,8 @@ use super::{
     bits::{BitReader, BitWriter},
     frame::Table,
     huffman::{
-        Class, Code, DecodeTable, END_OF_BLOCK, RUN_TO_END, SKIP_BITS, SKIP_ENDS_BLOCK, VALUE_BITS, ZERO_RUN, extend,
-        magnitude, parts,
+        Class, Code, DecodeTable, END_OF_BLOCK, RUN_TO_END, SKIP_BITS, SKIP_ENDS_BLOCK, VALUE_BITS, VALUE_FOLLOWS,
+        ZERO_RUN, extend, magnitude, parts,
     },
 };
 
@@ -46,18 +46,27 @@ impl BitReader<'_> {
     #[inline(always)]
     fn look(&mut self, table: &DecodeTable) -> Result<(u32, i32), Damage> {
         let found = table.value[self.peek(VALUE_BITS) as usize];
-        if found == 0 {
-            return self.long_value(table);
+        if found & VALUE_FOLLOWS == 0 {
+            self.consume(found & 0xFF);
+            return Ok((found >> 8 & 0xFF, found.cast_signed() >> 16));
         }
-        self.consume(found & 0xFF);
-        Ok((found >> 8 & 0xFF, found.cast_signed() >> 16))
+        // Leaves the window as full as a refill does.
+        self.refill();
+        if found == VALUE_FOLLOWS {
+            return self.long_code(table);
+        }
+        self.consume(found & 0x7F);
+        let size = found >> 16;
+        let value = extend(self.peek(size), size);
+        self.consume(size);
+        self.refill();
+        Ok((found >> 8 & 0xFF, value))
     }
 
-    /// The same, for codes that no one look resolves. Leaves the window as full as a refill does.
+    /// The same, for codes of more bits than one look has.
     #[cold]
     #[inline(never)]
-    fn long_value(&mut self, table: &DecodeTable) -> Result<(u32, i32), Damage> {
-        self.refill();
+    fn long_code(&mut self, table: &DecodeTable) -> Result<(u32, i32), Damage> {
         let (symbol, length) = table.symbol(self.peek(16)).ok_or(Damage("a code that is in no table"))?;
         let (run, size) = parts(symbol, table.class()).ok_or(Damage("a symbol that sequential files do not have"))?;
         self.consume(length);

@@ -1,5 +1,7 @@
 //! Decoded components, and the picture that they show.
 
+use fearless_simd::{Level, dispatch};
+
 use super::frame::{Colour, Component, Frame};
 use crate::{
     geometry::{Rect, Size},
@@ -24,8 +26,8 @@ impl Plane {
     }
 
     #[inline(always)]
-    pub fn put<const N: usize>(&mut self, corner: usize, pixels: &[[u8; N]; N]) {
-        for (row, line) in pixels.iter().enumerate() {
+    pub fn put<const N: usize>(&mut self, corner: usize, pixels: &[u8]) {
+        for (row, line) in pixels.as_chunks::<N>().0.iter().enumerate() {
             let at = corner + row * self.width;
             self.samples[at..at + N].copy_from_slice(line);
         }
@@ -51,6 +53,11 @@ impl Plane {
 /// The picture of the planes inside `part`, which counts their own pixels. Colour that is coded more coarsely is
 /// interpolated as libjpeg does it, but not with what lies outside the planes.
 pub(super) fn to_rgb(frame: &Frame, planes: &[Plane], part: Rect) -> RgbView {
+    dispatch!(Level::new(), _ => to_rgb_inlined(frame, planes, part))
+}
+
+#[inline(always)]
+fn to_rgb_inlined(frame: &Frame, planes: &[Plane], part: Rect) -> RgbView {
     let size = Size::new(part.width, part.height);
     let mut rgb = vec![0; part.area() as usize * 3];
     let columns = part.x as usize..part.right() as usize;
@@ -62,7 +69,7 @@ pub(super) fn to_rgb(frame: &Frame, planes: &[Plane], part: Rect) -> RgbView {
     };
     let mut fine = [vec![0; luma.width], vec![0; luma.width]];
     let mut sums = vec![0; luma.width];
-    let mut words = vec![0; part.width as usize];
+    let mut channels = [vec![0; part.width as usize], vec![0; part.width as usize], vec![0; part.width as usize]];
     for (line, y) in rgb.chunks_exact_mut(row_bytes).zip(part.y as usize..) {
         let luma = &luma.row(y)[columns.clone()];
         let [blue, red] = colours else {
@@ -72,34 +79,35 @@ pub(super) fn to_rgb(frame: &Frame, planes: &[Plane], part: Rect) -> RgbView {
         for (coarse, fine) in [blue, red].into_iter().zip(&mut fine) {
             enlarge_row(coarse, y, ratio, &mut sums, fine);
         }
-        let samples = luma.iter().zip(&fine[0][columns.clone()]).zip(&fine[1][columns.clone()]);
-        let pixels = words.iter_mut().zip(samples);
-        match frame.colour {
-            Colour::Rgb => pixels.for_each(|(word, ((&r, &g), &b))| *word = word_of([r, g, b])),
-            _ => pixels.for_each(|(word, ((&y, &cb), &cr))| *word = word_of(ycc_to_rgb(y, cb, cr))),
+        let (blue, red) = (&fine[0][columns.clone()], &fine[1][columns.clone()]);
+        if frame.colour == Colour::Rgb {
+            interleave([luma, blue, red], line);
+        } else {
+            ycc_row(luma, blue, red, &mut channels);
+            interleave([&channels[0], &channels[1], &channels[2]], line);
         }
-        pack(&words, line);
     }
     RgbView { size, rgb }
 }
 
+/// Pixels of a row in three rows, from which [`interleave`] makes pixels: the compiler has vectors for either, but not for
+/// both at once.
 #[inline(always)]
-fn word_of([r, g, b]: [u8; 3]) -> u32 {
-    u32::from(r) | u32::from(g) << 8 | u32::from(b) << 16
+fn ycc_row(luma: &[u8], blue: &[u8], red: &[u8], [r, g, b]: &mut [Vec<u8>; 3]) {
+    let count = luma.len();
+    let (blue, red) = (&blue[..count], &red[..count]);
+    let (r, g, b) = (&mut r[..count], &mut g[..count], &mut b[..count]);
+    for x in 0..count {
+        [r[x], g[x], b[x]] = ycc_to_rgb(luma[x], blue[x], red[x]);
+    }
 }
 
-/// Three bytes of each word, one after the other. Four words make three, which is faster than bytes one by one.
-fn pack(words: &[u32], line: &mut [u8]) {
-    let (fours, twelves) = (words.chunks_exact(4), line.chunks_exact_mut(12));
-    for (word, pixel) in fours.remainder().iter().rev().zip(twelves.into_remainder().rchunks_exact_mut(3)) {
-        pixel.copy_from_slice(&word.to_le_bytes()[..3]);
-    }
-    for (four, twelve) in words.chunks_exact(4).zip(line.chunks_exact_mut(12)) {
-        let [a, b, c, d] = [four[0], four[1], four[2], four[3]];
-        twelve[..4].copy_from_slice(&(a | b << 24).to_le_bytes());
-        twelve[4..8].copy_from_slice(&(b >> 8 | c << 16).to_le_bytes());
-        twelve[8..].copy_from_slice(&(c >> 16 | d << 8).to_le_bytes());
-    }
+/// Three samples a pixel.
+#[inline(always)]
+fn interleave([r, g, b]: [&[u8]; 3], line: &mut [u8]) {
+    let (pixels, _) = line.as_chunks_mut::<3>();
+    let samples = r.iter().zip(g).zip(b);
+    pixels.iter_mut().zip(samples).for_each(|(pixel, ((&r, &g), &b))| *pixel = [r, g, b]);
 }
 
 /// T.871, in 16-bit numbers with half a level of precision: within one level of the formula.
@@ -122,6 +130,7 @@ pub(super) fn ycc_of(rgb: [u8; 3]) -> [f32; 3] {
 }
 
 /// One fine row of a coarse plane. Halves are interpolated with weights of 3 and 1, other ratios repeated.
+#[inline(always)]
 fn enlarge_row(coarse: &Plane, y: usize, (across, down): (usize, usize), sums: &mut [u16], fine: &mut [u8]) {
     let row = coarse.row(y / down);
     match (across, down) {
@@ -144,15 +153,16 @@ fn enlarge_row(coarse: &Plane, y: usize, (across, down): (usize, usize), sums: &
 }
 
 /// Twice as many samples as there are sums of four.
+#[inline(always)]
 fn double(sums: &[u16], fine: &mut [u8]) {
     let (Some(&first), Some(&last)) = (sums.first(), sums.last()) else { return };
     let count = fine.len();
     fine[0] = ((first * 4 + 8) >> 4) as u8;
     fine[count - 1] = ((last * 4 + 7) >> 4) as u8;
     let pairs = sums.iter().zip(&sums[1..]);
-    for (pixels, (&a, &b)) in fine[1..count - 1].chunks_exact_mut(2).zip(pairs) {
-        pixels[0] = ((3 * a + b + 7) >> 4) as u8;
-        pixels[1] = ((3 * b + a + 8) >> 4) as u8;
+    for (pixels, (&a, &b)) in fine[1..count - 1].as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
+        // As a word, which the compiler has vectors for.
+        *pixels = ((3 * a + b + 7) >> 4 | ((3 * b + a + 8) >> 4) << 8).to_le_bytes();
     }
 }
 
@@ -169,17 +179,6 @@ mod tests {
             for (found, exact) in ycc_to_rgb(y, cb, cr).into_iter().zip(exact) {
                 assert!((f32::from(found) - exact.clamp(0.0, 255.0)).abs() <= 1.01, "{y} {cb} {cr}");
             }
-        }
-    }
-
-    #[test]
-    fn words_are_packed_whatever_their_number() {
-        for count in 0..11u32 {
-            let words: Vec<u32> = (0..count).map(|at| word_of([at as u8, 100 + at as u8, 200 + at as u8])).collect();
-            let mut line = vec![0; 3 * words.len()];
-            pack(&words, &mut line);
-            let expected: Vec<u8> = (0..count as u8).flat_map(|at| [at, 100 + at, 200 + at]).collect();
-            assert_eq!(line, expected);
         }
     }
 

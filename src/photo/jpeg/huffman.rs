@@ -121,7 +121,8 @@ fn shorten(of_length: &mut [usize]) {
 #[derive(Clone, Debug)]
 pub(super) struct DecodeTable {
     /// By the next [`VALUE_BITS`] bits: bits to consume, run of zeros before the value (shifted by 8), the value (by 16).
-    /// 0 where they do not hold a whole symbol with its value.
+    /// Where they hold a symbol but not all bits of its value: [`VALUE_FOLLOWS`], and the size of the value in its place.
+    /// Where they hold no symbol: [`VALUE_FOLLOWS`] alone.
     pub value: Box<[u32; 1 << VALUE_BITS]>,
     /// By the next [`SKIP_BITS`] bits, for AC: bits to consume, places to advance (shifted by 8), [`SKIP_ENDS_BLOCK`].
     pub skip: Box<[u16; 1 << SKIP_BITS]>,
@@ -133,6 +134,8 @@ pub(super) struct DecodeTable {
     class: Class,
 }
 
+/// Set in [`DecodeTable::value`] where one look is not enough.
+pub(super) const VALUE_FOLLOWS: u32 = 0x80;
 /// Set in [`DecodeTable::skip`] where the block ends.
 pub(super) const SKIP_ENDS_BLOCK: u16 = 0x8000;
 
@@ -150,7 +153,7 @@ impl DecodeTable {
             next <<= 1;
         }
         let mut table = Self {
-            value: Box::new([0; 1 << VALUE_BITS]),
+            value: Box::new([VALUE_FOLLOWS; 1 << VALUE_BITS]),
             skip: Box::new([0; 1 << SKIP_BITS]),
             limits,
             offsets,
@@ -176,10 +179,14 @@ impl DecodeTable {
             let Some((symbol, length)) = self.symbol(bits << (16 - VALUE_BITS)) else { continue };
             let Some((run, size)) = parts(symbol, self.class) else { continue };
             let used = length + size;
-            if used <= VALUE_BITS {
+            self.value[bits as usize] = if used <= VALUE_BITS {
                 let value = extend((bits >> (VALUE_BITS - used)) & ((1 << size) - 1), size);
-                self.value[bits as usize] = used | run << 8 | u32::from(value as u16) << 16;
-            }
+                used | run << 8 | u32::from(value as u16) << 16
+            } else if length <= VALUE_BITS {
+                length | VALUE_FOLLOWS | run << 8 | size << 16
+            } else {
+                VALUE_FOLLOWS
+            };
         }
     }
 
@@ -208,8 +215,9 @@ impl DecodeTable {
     /// Bits and run of the first symbol of [`SKIP_BITS`] bits.
     fn first(&self, bits: u32) -> Option<(u32, u32)> {
         let known = self.value[(bits >> (SKIP_BITS - VALUE_BITS)) as usize];
-        if known != 0 {
-            return Some((known & 0xFF, known >> 8 & 0xFF));
+        if known != VALUE_FOLLOWS {
+            let more = if known & VALUE_FOLLOWS != 0 { known >> 16 } else { 0 };
+            return Some(((known & 0x7F) + more, known >> 8 & 0xFF));
         }
         let (symbol, length) = self.symbol(bits << (16 - SKIP_BITS))?;
         let (run, size) = parts(symbol, Class::Ac)?;
@@ -234,9 +242,11 @@ pub(super) fn parts(symbol: u8, class: Class) -> Option<(u32, u32)> {
 }
 
 /// The value that `size` bits stand for (F.2.2.1, EXTEND).
+#[inline(always)]
 pub(super) fn extend(bits: u32, size: u32) -> i32 {
     let half = (1u32 << size) >> 1;
-    if bits < half { bits.cast_signed() - (1i32 << size) + 1 } else { bits.cast_signed() }
+    let below = i32::from(bits < half);
+    bits.cast_signed() - (((1i32 << size) - 1) & -below)
 }
 
 /// The number of bits of a value and these bits (F.1.2.1).

@@ -1,11 +1,16 @@
 //! The discrete cosine transform (T.81 A.3.3) and its inverse at four scales.
 //!
-//! In floating point: the compiler makes vectors of it, and nothing overflows whatever a hostile file multiplies.
+//! In floating point: nothing overflows whatever a hostile file multiplies. In the same operations in the same order on every
+//! processor, so that the pixels are the same.
+//!
+//! All is inlined, as vectors of newer processors are used only in what is inlined where they were asked for. A closure is
+//! not always, nor is what `map` makes of an array.
 
-use super::block::PLACES;
+use fearless_simd::{
+    Level, Simd, dispatch, f32x4, f32x8, i16x8, i16x16, prelude::*, u8x16, u8x32, u16x8, u16x16, u32x4, u32x8,
+};
 
-/// Lanes of one pass: eight columns, or eight rows.
-type Lanes = [f32; 8];
+use super::block::{PLACES, placed};
 
 /// What dequantises and scales coefficients for one transform, in the order of [`PLACES`].
 #[derive(Clone, Debug)]
@@ -48,123 +53,156 @@ impl Dequantiser {
     }
 }
 
-/// The nearest level, after T.81's shift by 128.
+/// T.81's shift of levels.
+const SHIFT: f32 = 128.0;
+/// Adding 2^23 leaves the rounded integer in the lowest bits: a cast saturates, for which there is no vector.
+const ROUND: f32 = 8_388_608.0;
+
+/// The nearest level.
 #[inline(always)]
 fn sample(value: f32) -> u8 {
-    level(value) as u8
+    ((value + SHIFT).clamp(0.0, 255.0) + ROUND).to_bits() as u8
 }
 
-/// The same of four values, put together as a word: the compiler does not call a function for it, nor store them one by one.
+/// The nearest levels, in the lowest eight bits of each lane.
 #[inline(always)]
-fn samples(values: Four) -> [u8; 4] {
-    let levels: [u32; 4] = std::array::from_fn(|lane| level(values[lane]) & 0xFF);
-    (levels[0] | levels[1] << 8 | levels[2] << 16 | levels[3] << 24).to_le_bytes()
+fn levels_4<S: Simd>(simd: S, values: f32x4<S>) -> u32x4<S> {
+    ((values + SHIFT).max(f32x4::splat(simd, 0.0)).min(f32x4::splat(simd, 255.0)) + ROUND).bitcast()
 }
 
-/// The nearest level in the lowest eight bits.
+/// The same for eight.
 #[inline(always)]
-fn level(value: f32) -> u32 {
-    // Adding 2^23 leaves the rounded integer in the lowest bits: the compiler has vectors for it, unlike for a cast.
-    const ROUND: f32 = 8_388_608.0;
-    let shifted = value + 128.0;
-    let above = if shifted > 0.0 { shifted } else { 0.0 };
-    let within = if above < 255.0 { above } else { 255.0 };
-    (within + ROUND).to_bits()
+fn levels_8<S: Simd>(simd: S, values: f32x8<S>) -> u32x8<S> {
+    ((values + SHIFT).max(f32x8::splat(simd, 0.0)).min(f32x8::splat(simd, 255.0)) + ROUND).bitcast()
 }
 
-/// Eight by eight pixels.
-#[inline(always)]
-pub(super) fn inverse_8(coefficients: &[i16; 64], by: &Dequantiser) -> [[u8; 8]; 8] {
-    let mut lines: [Lanes; 8] = std::array::from_fn(|line| {
-        std::array::from_fn(|lane| f32::from(coefficients[line * 8 + lane]) * by.0[line * 8 + lane])
-    });
-    inverse_lanes(&mut lines);
-    let mut turned: [Lanes; 8] = std::array::from_fn(|line| std::array::from_fn(|lane| lines[lane][line]));
-    inverse_lanes(&mut turned);
-    turned.map(|line| line.map(sample))
+/// Eight by eight pixels, row by row, of a block in zigzag order.
+pub(super) fn inverse(block: &[i16; 64], by: &Dequantiser) -> [u8; 64] {
+    dispatch!(Level::new(), simd => inverse_8(simd, &placed(block), by))
 }
 
-/// One dimension of the transform, for all lanes at once.
+/// Eight by eight pixels, row by row.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "the same lane of all lines")]
-fn inverse_lanes(v: &mut [Lanes; 8]) {
+pub(super) fn inverse_8<S: Simd>(simd: S, coefficients: &[i16; 64], by: &Dequantiser) -> [u8; 64] {
+    let ([a, b], [c, d]) = (two_lines(simd, coefficients, by, 0), two_lines(simd, coefficients, by, 16));
+    let ([e, f], [g, h]) = (two_lines(simd, coefficients, by, 32), two_lines(simd, coefficients, by, 48));
+    let half = inverse_lanes([a, b, c, d, e, f, g, h]);
+    let [a, b, c, d, e, f, g, h] = inverse_lanes(turned_8(simd, half));
+    let mut pixels = [0; 64];
+    let (top, bottom) = pixels.split_at_mut(32);
+    four_rows(simd, [a, b, c, d]).store_slice(top);
+    four_rows(simd, [e, f, g, h]).store_slice(bottom);
+    pixels
+}
+
+/// Two columns of coefficients from place `at` on, dequantised.
+#[inline(always)]
+fn two_lines<S: Simd>(simd: S, coefficients: &[i16; 64], by: &Dequantiser, at: usize) -> [f32x8<S>; 2] {
+    let (first, second) = simd.widen_i16x16(i16x16::from_slice(simd, &coefficients[at..at + 16]));
+    let (by_first, by_second) =
+        (f32x8::from_slice(simd, &by.0[at..at + 8]), f32x8::from_slice(simd, &by.0[at + 8..at + 16]));
+    [simd.cvt_f32_i32x8(first) * by_first, simd.cvt_f32_i32x8(second) * by_second]
+}
+
+/// One dimension of the transform, for all lanes at once: eight columns, or eight rows.
+#[inline(always)]
+fn inverse_lanes<S: Simd>([v0, v1, v2, v3, v4, v5, v6, v7]: [f32x8<S>; 8]) -> [f32x8<S>; 8] {
     const ROOT_2: f32 = std::f32::consts::SQRT_2;
-    for lane in 0..8 {
-        let at = |line: usize| v[line][lane];
-        let (sum, difference) = (at(0) + at(4), at(0) - at(4));
-        let inner = at(2) + at(6);
-        let outer = (at(2) - at(6)) * ROOT_2 - inner;
-        let even = [sum + inner, difference + outer, difference - outer, sum - inner];
+    let (sum, difference) = (v0 + v4, v0 - v4);
+    let inner = v2 + v6;
+    let outer = (v2 - v6) * ROOT_2 - inner;
+    let (e0, e1, e2, e3) = (sum + inner, difference + outer, difference - outer, sum - inner);
 
-        let (z13, z10) = (at(5) + at(3), at(5) - at(3));
-        let (z11, z12) = (at(1) + at(7), at(1) - at(7));
-        let odd_0 = z11 + z13;
-        let z5 = (z10 + z12) * 1.847_759_1;
-        let odd_1 = z5 - z10 * 2.613_126 - odd_0;
-        let odd_2 = (z11 - z13) * ROOT_2 - odd_1;
-        let odd_3 = z5 - z12 * 1.082_392_2 - odd_2;
-        let odd = [odd_0, odd_1, odd_2, odd_3];
-        for line in 0..4 {
-            v[line][lane] = even[line] + odd[line];
-            v[7 - line][lane] = even[line] - odd[line];
-        }
+    let (z13, z10) = (v5 + v3, v5 - v3);
+    let (z11, z12) = (v1 + v7, v1 - v7);
+    let o0 = z11 + z13;
+    let z5 = (z10 + z12) * 1.847_759_1;
+    let o1 = z5 - z10 * 2.613_126 - o0;
+    let o2 = (z11 - z13) * ROOT_2 - o1;
+    let o3 = z5 - z12 * 1.082_392_2 - o2;
+    [e0 + o0, e1 + o1, e2 + o2, e3 + o3, e3 - o3, e2 - o2, e1 - o1, e0 - o0]
+}
+
+/// Rows for columns. Interleaving the halves three times turns eight lines round.
+#[inline(always)]
+fn turned_8<S: Simd>(simd: S, mut lines: [f32x8<S>; 8]) -> [f32x8<S>; 8] {
+    for _ in 0..3 {
+        let ([a, b, c, d], [e, f, g, h]) =
+            ([lines[0], lines[1], lines[2], lines[3]], [lines[4], lines[5], lines[6], lines[7]]);
+        let ((a, b), (c, d), (e, f), (g, h)) = (
+            simd.interleave_f32x8(a, e),
+            simd.interleave_f32x8(b, f),
+            simd.interleave_f32x8(c, g),
+            simd.interleave_f32x8(d, h),
+        );
+        lines = [a, b, c, d, e, f, g, h];
     }
+    lines
 }
 
-/// Four lanes, written so that each operation on them becomes one instruction.
-type Four = [f32; 4];
-
+/// The pixels of four rows.
 #[inline(always)]
-fn add(a: Four, b: Four) -> Four {
-    std::array::from_fn(|lane| a[lane] + b[lane])
+fn four_rows<S: Simd>(simd: S, [a, b, c, d]: [f32x8<S>; 4]) -> u8x32<S> {
+    let low = u16x16::splat(simd, 0xFF);
+    let upper = simd.narrow_u32x8(levels_8(simd, a), levels_8(simd, b)) & low;
+    let lower = simd.narrow_u32x8(levels_8(simd, c), levels_8(simd, d)) & low;
+    simd.narrow_u16x16(upper, lower)
+}
+
+/// Four by four pixels from the lowest coefficients, row by row.
+#[inline(always)]
+pub(super) fn inverse_4<S: Simd>(simd: S, coefficients: &[i16; 64], by: &Dequantiser) -> [u8; 16] {
+    let half = inverse_four([
+        half_line(simd, coefficients, by, 0),
+        half_line(simd, coefficients, by, 8),
+        half_line(simd, coefficients, by, 16),
+        half_line(simd, coefficients, by, 24),
+    ]);
+    let [a, b, c, d] = inverse_four(turned_4(simd, half));
+    let low = u16x8::splat(simd, 0xFF);
+    let upper = simd.narrow_u32x4(levels_4(simd, a), levels_4(simd, b)) & low;
+    let lower = simd.narrow_u32x4(levels_4(simd, c), levels_4(simd, d)) & low;
+    simd.narrow_u16x8(upper, lower).into()
+}
+
+/// The lower half of the column of coefficients at place `at`, dequantised.
+#[inline(always)]
+fn half_line<S: Simd>(simd: S, coefficients: &[i16; 64], by: &Dequantiser, at: usize) -> f32x4<S> {
+    let (half, _) = simd.widen_i16x8(i16x8::from_slice(simd, &coefficients[at..at + 8]));
+    simd.cvt_f32_i32x4(half) * f32x4::from_slice(simd, &by.0[at..at + 4])
 }
 
 #[inline(always)]
-fn subtract(a: Four, b: Four) -> Four {
-    std::array::from_fn(|lane| a[lane] - b[lane])
-}
-
-/// Four by four pixels from the lowest coefficients.
-#[inline(always)]
-pub(super) fn inverse_4(coefficients: &[i16; 64], by: &Dequantiser) -> [[u8; 4]; 4] {
-    let line = |line: usize| -> Four {
-        std::array::from_fn(|lane| f32::from(coefficients[line * 8 + lane]) * by.0[line * 8 + lane])
-    };
-    let half = inverse_four([line(0), line(1), line(2), line(3)]);
-    let [a, b, c, d] = inverse_four(turned_four(half));
-    [samples(a), samples(b), samples(c), samples(d)]
-}
-
-#[inline(always)]
-fn inverse_four([a, b, c, d]: [Four; 4]) -> [Four; 4] {
+fn inverse_four<S: Simd>([a, b, c, d]: [f32x4<S>; 4]) -> [f32x4<S>; 4] {
     /// The tangent of pi / 8.
     const TANGENT: f32 = 0.414_213_57;
-    let scaled = |v: Four| v.map(|value| value * TANGENT);
-    let (sum, difference) = (add(a, c), subtract(a, c));
-    let (outer, inner) = (add(b, scaled(d)), subtract(scaled(b), d));
-    [add(sum, outer), add(difference, inner), subtract(difference, inner), subtract(sum, outer)]
+    let (sum, difference) = (a + c, a - c);
+    let (outer, inner) = (b + d * TANGENT, b * TANGENT - d);
+    [sum + outer, difference + inner, difference - inner, sum - outer]
 }
 
-/// Rows for columns.
+/// Rows for columns, as [`turned_8`] does it.
 #[inline(always)]
-fn turned_four([a, b, c, d]: [Four; 4]) -> [Four; 4] {
-    let low = |x: Four, y: Four| [x[0], y[0], x[1], y[1]];
-    let high = |x: Four, y: Four| [x[2], y[2], x[3], y[3]];
-    let (even_low, odd_low, even_high, odd_high) = (low(a, c), low(b, d), high(a, c), high(b, d));
-    [low(even_low, odd_low), high(even_low, odd_low), low(even_high, odd_high), high(even_high, odd_high)]
+fn turned_4<S: Simd>(simd: S, mut lines: [f32x4<S>; 4]) -> [f32x4<S>; 4] {
+    for _ in 0..2 {
+        let ((a, b), (c, d)) = (simd.interleave_f32x4(lines[0], lines[2]), simd.interleave_f32x4(lines[1], lines[3]));
+        lines = [a, b, c, d];
+    }
+    lines
 }
 
-/// Two by two pixels.
+/// Two by two pixels, row by row.
 #[inline(always)]
-pub(super) fn inverse_2(coefficients: &[i16; 64], by: &Dequantiser) -> [[u8; 2]; 2] {
-    let at = |place: usize| f32::from(coefficients[place]) * by.0[place];
-    let (dc, across, down, both) = (at(0), at(8), at(1), at(9));
-    let (top, bottom) = (dc + down, dc - down);
-    let (top_across, bottom_across) = (across + both, across - both);
-    [
-        [sample(top + top_across), sample(top - top_across)],
-        [sample(bottom + bottom_across), sample(bottom - bottom_across)],
-    ]
+pub(super) fn inverse_2<S: Simd>(simd: S, coefficients: &[i16; 64], by: &Dequantiser) -> [u8; 4] {
+    let (c, by) = (coefficients, &by.0);
+    let [dc, across, down, both] =
+        [f32::from(c[0]) * by[0], f32::from(c[8]) * by[8], f32::from(c[1]) * by[1], f32::from(c[9]) * by[9]];
+    let rows = f32x4::simd_from(simd, [dc + down, dc + down, dc - down, dc - down]);
+    let columns = f32x4::simd_from(simd, [across + both, -(across + both), across - both, -(across - both)]);
+    let levels = levels_4(simd, rows + columns);
+    let pixels: u8x16<S> = simd.narrow_u16x8(simd.narrow_u32x4(levels, levels) & 0xFF, u16x8::splat(simd, 0));
+    let [a, b, c, d, ..]: [u8; 16] = pixels.into();
+    [a, b, c, d]
 }
 
 /// Quantised coefficients of a block, in zigzag order; `pixels` row by row, less 128.
@@ -235,18 +273,41 @@ mod tests {
         })
     }
 
+    fn at_all_scales<S: Simd>(simd: S, block: &[i16; 64], by: &[Dequantiser; 3]) -> [Vec<u8>; 3] {
+        [
+            inverse_2(simd, block, &by[0]).to_vec(),
+            inverse_4(simd, block, &by[1]).to_vec(),
+            inverse_8(simd, block, &by[2]).to_vec(),
+        ]
+    }
+
+    /// Pixels at 2, 4 and 8 a block, which are the same with whatever vectors this processor has.
+    fn on_every_processor(block: &[i16; 64], by: &[Dequantiser; 3]) -> [Vec<u8>; 3] {
+        let found = dispatch!(Level::new(), simd => at_all_scales(simd, block, by));
+        assert_eq!(dispatch!(Level::baseline(), simd => at_all_scales(simd, block, by)), found);
+        #[cfg(target_arch = "x86_64")]
+        {
+            let level = Level::new();
+            let others = [
+                level.as_sse4_2().map(|simd| at_all_scales(simd, block, by)),
+                level.as_avx2().map(|simd| at_all_scales(simd, block, by)),
+            ];
+            others.into_iter().flatten().for_each(|other| assert_eq!(other, found));
+        }
+        found
+    }
+
     proptest! {
         #[test]
         fn every_scale_is_what_the_formula_says(block in coefficients(), step in 1u16..20) {
             let steps: [u16; 64] = std::array::from_fn(|k| step + k as u16 % 3);
             let by = |scale| Dequantiser::new(&steps, scale);
-            let close = |found: Vec<u8>, scale| {
-                by_formula(&block, &steps, scale).iter().zip(found).all(|(a, b)| (a - f64::from(b)).abs() <= 0.51)
+            let close = |found: &[u8], scale| {
+                by_formula(&block, &steps, scale).iter().zip(found).all(|(a, &b)| (a - f64::from(b)).abs() <= 0.51)
             };
-            prop_assert!(close(inverse_8(&block, &by(8)).concat(), 8));
-            prop_assert!(close(inverse_4(&block, &by(4)).concat(), 4));
-            prop_assert!(close(inverse_2(&block, &by(2)).concat(), 2));
-            prop_assert!(close(vec![by(1).flat(block[0])], 1));
+            let [two, four, eight] = on_every_processor(&block, &[by(2), by(4), by(8)]);
+            prop_assert!(close(&two, 2) && close(&four, 4) && close(&eight, 8));
+            prop_assert!(close(&[by(1).flat(block[0])], 1));
             let flat: [i16; 64] = std::array::from_fn(|place| if place == 0 { block[0] } else { 0 });
             for scale in [2, 4, 8] {
                 prop_assert!((by_formula(&flat, &steps, scale)[0] - f64::from(by(scale).flat(block[0]))).abs() <= 0.51);
@@ -258,9 +319,7 @@ mod tests {
             let steps = [step; 64];
             let shifted: [[f32; 8]; 8] = std::array::from_fn(|y| std::array::from_fn(|x| f32::from(pixels[y * 8 + x]) - 128.0));
             let zigzag = forward(&shifted, &steps);
-            let mut placed = [0; 64];
-            (0..64).for_each(|k| placed[usize::from(PLACES[k])] = zigzag[k]);
-            let back = inverse_8(&placed, &Dequantiser::new(&steps, 8)).concat();
+            let back = inverse(&zigzag, &Dequantiser::new(&steps, 8));
             // Each coefficient is off by half a step at most.
             let error: f64 = back.iter().zip(&pixels).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum();
             prop_assert!((error / 64.0).sqrt() <= f64::from(step) / 2.0 + 0.6);
@@ -269,10 +328,12 @@ mod tests {
 
     #[test]
     fn hostile_values_overflow_nothing() {
-        let block = [i16::MAX; 64];
-        for scale in [1, 2, 4, 8] {
-            let by = Dequantiser::new(&[u16::MAX; 64], scale);
-            let _ = (inverse_8(&block, &by), inverse_4(&block, &by), inverse_2(&block, &by), by.flat(i16::MIN));
+        for block in
+            [[i16::MAX; 64], [i16::MIN; 64], std::array::from_fn(|at| if at % 2 == 0 { i16::MIN } else { i16::MAX })]
+        {
+            let by = [2, 4, 8].map(|scale| Dequantiser::new(&[u16::MAX; 64], scale));
+            on_every_processor(&block, &by);
+            assert_eq!(by[0].flat(i16::MIN), 0);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Walking over the MCUs of a scan (T.81 F.2.2): once over all of them to index them, afterwards over any of them.
 
+use fearless_simd::{Level, Simd, dispatch};
+
 use super::{
     bits::BitReader,
     block::Damage,
@@ -69,8 +71,9 @@ impl<'a> Decoder<'a> {
     /// Decode the MCU that is next. `x` and `y` count the MCUs of the planes. `coefficients` are room to work in: zeros
     /// at first, and kept from one MCU to the next.
     #[inline(always)]
-    fn mcu<const SCALE: usize>(
+    fn mcu<const SCALE: usize, S: Simd>(
         &self,
+        simd: S,
         reader: &mut BitReader<'_>,
         predictors: &mut [i32; MAX_COMPONENTS],
         planes: &mut [Plane],
@@ -97,17 +100,17 @@ impl<'a> Decoder<'a> {
                 // What was read is set back to zeros; what lies behind is never looked at.
                 match SCALE {
                     2 => {
-                        plane.put(corner, &inverse_2(coefficients, by));
+                        plane.put::<2>(corner, &inverse_2(simd, coefficients, by));
                         for place in [1, 8, 9] {
                             coefficients[place] = 0;
                         }
                     }
                     4 => {
-                        plane.put(corner, &inverse_4(coefficients, by));
-                        coefficients.chunks_exact_mut(8).take(4).for_each(|line| line[..4].fill(0));
+                        plane.put::<4>(corner, &inverse_4(simd, coefficients, by));
+                        coefficients[..32].fill(0);
                     }
                     _ => {
-                        plane.put(corner, &inverse_8(coefficients, by));
+                        plane.put::<8>(corner, &inverse_8(simd, coefficients, by));
                         coefficients.fill(0);
                     }
                 }
@@ -126,19 +129,21 @@ impl<'a> Decoder<'a> {
 /// `corrupt_image` if the data of an interval does not hold its MCUs.
 pub(super) fn walk(scan: &mut Scan, frame: &Frame, tables: &Tables, scale: usize) -> PhotoResult<(Index, Vec<Plane>)> {
     let mut planes = Plane::all(frame, scale, frame.columns, frame.rows);
-    let index = match scale {
-        0 => index_all::<0>(scan, frame, tables, &mut planes),
-        1 => index_all::<1>(scan, frame, tables, &mut planes),
-        2 => index_all::<2>(scan, frame, tables, &mut planes),
-        4 => index_all::<4>(scan, frame, tables, &mut planes),
-        _ => index_all::<8>(scan, frame, tables, &mut planes),
-    };
+    let index = dispatch!(Level::new(), simd => match scale {
+        0 => index_all::<0, _>(simd, scan, frame, tables, &mut planes),
+        1 => index_all::<1, _>(simd, scan, frame, tables, &mut planes),
+        2 => index_all::<2, _>(simd, scan, frame, tables, &mut planes),
+        4 => index_all::<4, _>(simd, scan, frame, tables, &mut planes),
+        _ => index_all::<8, _>(simd, scan, frame, tables, &mut planes),
+    });
     let index = index.map_err(|Damage(what)| corrupt(format!("found {what}")))?;
     scan.cut(&index.ends);
     Ok((index, planes))
 }
 
-fn index_all<const SCALE: usize>(
+#[inline(always)]
+fn index_all<const SCALE: usize, S: Simd>(
+    simd: S,
     scan: &Scan,
     frame: &Frame,
     tables: &Tables,
@@ -159,8 +164,9 @@ fn index_all<const SCALE: usize>(
         let limit = u64::from(interval.end) * 8;
         for _ in number * frame.interval..((number + 1) * frame.interval).min(total) {
             index.starts.push(reader.position() as u32);
-            index.predictors.push(predictors.map(|predictor| predictor as i16));
-            decoder.mcu::<SCALE>(&mut reader, &mut predictors, planes, (x, y), &mut coefficients)?;
+            let [a, b, c] = predictors;
+            index.predictors.push([a as i16, b as i16, c as i16]);
+            decoder.mcu::<SCALE, S>(simd, &mut reader, &mut predictors, planes, (x, y), &mut coefficients)?;
             if reader.position() > limit {
                 return Err(Damage("less coded data than the header promises"));
             }
@@ -186,15 +192,17 @@ pub(super) fn decode(
     mcus: Rect,
     scale: usize,
 ) -> Result<Vec<Plane>, Damage> {
-    match scale {
-        1 => decode_at::<1>(scan, index, frame, tables, mcus),
-        2 => decode_at::<2>(scan, index, frame, tables, mcus),
-        4 => decode_at::<4>(scan, index, frame, tables, mcus),
-        _ => decode_at::<8>(scan, index, frame, tables, mcus),
-    }
+    dispatch!(Level::new(), simd => match scale {
+        1 => decode_at::<1, _>(simd, scan, index, frame, tables, mcus),
+        2 => decode_at::<2, _>(simd, scan, index, frame, tables, mcus),
+        4 => decode_at::<4, _>(simd, scan, index, frame, tables, mcus),
+        _ => decode_at::<8, _>(simd, scan, index, frame, tables, mcus),
+    })
 }
 
-fn decode_at<const SCALE: usize>(
+#[inline(always)]
+fn decode_at<const SCALE: usize, S: Simd>(
+    simd: S,
     scan: &Scan,
     index: &Index,
     frame: &Frame,
@@ -213,7 +221,14 @@ fn decode_at<const SCALE: usize>(
             let interval_end = (next / frame.interval + 1) * frame.interval;
             let end = interval_end.min(first + mcus.width as usize);
             for mcu in next..end {
-                decoder.mcu::<SCALE>(&mut reader, &mut predictors, &mut planes, (mcu - first, y), &mut coefficients)?;
+                decoder.mcu::<SCALE, S>(
+                    simd,
+                    &mut reader,
+                    &mut predictors,
+                    &mut planes,
+                    (mcu - first, y),
+                    &mut coefficients,
+                )?;
             }
             next = end;
         }

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use super::{edit::table, paint::McuBlocks};
 use crate::photo::jpeg::{
     bits::BitReader,
-    block::{Damage, PLACES, placed},
+    block::{Damage, PLACES},
     frame::{Component, Frame, Tables},
     scan::Scan,
-    transform::{Dequantiser, forward, inverse_8},
+    transform::{Dequantiser, forward, inverse},
     walk::Index,
 };
 
@@ -125,7 +125,7 @@ impl Edge {
             if right { self.seen.0 } else { component.across * 8 },
             if bottom { self.seen.1 } else { component.down * 8 },
         );
-        let samples = blocks.iter().map(|block| inverse_8(&placed(block), &self.by));
+        let samples = blocks.iter().map(|block| inverse(block, &self.by));
         Part { component, blocks, samples: samples.collect(), seen, is_coarse: self.is_coarse, noise: self.noise }
     }
 }
@@ -134,7 +134,7 @@ impl Edge {
 struct Part<'a> {
     component: &'a Component,
     blocks: &'a [[i16; 64]],
-    samples: Vec<[[u8; 8]; 8]>,
+    samples: Vec<[u8; 64]>,
     seen: (usize, usize),
     is_coarse: (bool, bool),
     noise: f32,
@@ -142,7 +142,7 @@ struct Part<'a> {
 
 impl Part<'_> {
     fn sample(&self, x: usize, y: usize) -> f32 {
-        f32::from(self.samples[y / 8 * self.component.across + x / 8][y % 8][x % 8])
+        f32::from(self.samples[y / 8 * self.component.across + x / 8][y % 8 * 8 + x % 8])
     }
 
     fn corner(&self, place: usize) -> (usize, usize) {

@@ -8,10 +8,9 @@ use crate::{
     photo::{
         Orientation,
         jpeg::{
-            block::placed,
             colour::{Plane, ycc_of},
             frame::{Colour, Frame},
-            transform::{Dequantiser, forward, inverse_8, quantised},
+            transform::{Dequantiser, forward, inverse, quantised},
         },
     },
     redact::Obscured,
@@ -70,7 +69,7 @@ impl<'a> Painter<'a> {
                     for (place, block) in (0..component.blocks()).zip(&mut blocks) {
                         let (column, row) = (place % component.across, place / component.across);
                         let corner = (y * component.down + row) * 8 * plane.width + (x * component.across + column) * 8;
-                        plane.put(corner, &inverse_8(&placed(block), by));
+                        plane.put::<8>(corner, &inverse(block, by));
                     }
                 }
             }
