@@ -30,6 +30,19 @@ pub(super) fn placed(block: &[i16; 64]) -> [i16; 64] {
     placed
 }
 
+/// Takes what is read of a block: the `k`-th coefficient of the zigzag.
+pub(super) trait Coefficients {
+    fn set(&mut self, k: usize, value: i16);
+}
+
+/// All, in the order of [`PLACES`].
+impl Coefficients for [i16; 64] {
+    #[inline(always)]
+    fn set(&mut self, k: usize, value: i16) {
+        self[usize::from(PLACES[k])] = value;
+    }
+}
+
 /// DC coefficients beyond this are no picture; twice as much still fits the 15 bits that a difference may have.
 const MAX_DC: i32 = 16_383;
 
@@ -76,16 +89,15 @@ impl BitReader<'_> {
         Ok((run, value))
     }
 
-    /// Read a block. Its coefficients up to the `LAST` of the zigzag are added to `coefficients` (which must be zeros), in
-    /// the order of [`PLACES`]; places behind may be written to, as well. Returns false only if all of
-    /// them but DC are zeros.
+    /// Read a block. Its coefficients up to the `LAST` of the zigzag that are not zeros are set; some behind may be, as well.
+    /// Returns false only if all of them but DC are zeros.
     #[inline(always)]
     pub fn block<const LAST: usize>(
         &mut self,
         dc: &DecodeTable,
         ac: &DecodeTable,
         predictor: &mut i32,
-        coefficients: &mut [i16; 64],
+        coefficients: &mut impl Coefficients,
     ) -> Result<bool, Damage> {
         self.refill();
         let (_, difference) = self.look(dc)?;
@@ -93,7 +105,7 @@ impl BitReader<'_> {
         if predictor.unsigned_abs() > MAX_DC.unsigned_abs() {
             return Err(Damage("a DC coefficient beyond any picture"));
         }
-        coefficients[0] = *predictor as i16;
+        coefficients.set(0, *predictor as i16);
         let (mut k, mut any, mut looks) = (1, false, 1);
         while k <= LAST {
             // One refill is enough for all looks of a short block.
@@ -108,7 +120,7 @@ impl BitReader<'_> {
                 return if run == RUN_TO_END { Ok(any) } else { Err(Damage("a run beyond the end of a block")) };
             }
             any |= k <= LAST;
-            coefficients[usize::from(PLACES[k])] = value as i16;
+            coefficients.set(k, value as i16);
             k += 1;
         }
         if LAST < 63 {

@@ -7,6 +7,7 @@ mod block;
 mod colour;
 mod frame;
 mod huffman;
+mod lowest;
 mod pixels;
 mod scan;
 mod segments;

@@ -7,7 +7,7 @@
 //! not always, nor is what `map` makes of an array.
 
 use fearless_simd::{
-    Level, Simd, dispatch, f32x4, f32x8, i16x8, i16x16, prelude::*, u8x16, u8x32, u16x8, u16x16, u32x4, u32x8,
+    Level, Simd, dispatch, f32x4, f32x8, i16x8, i16x16, prelude::*, u8x32, u16x8, u16x16, u32x4, u32x8,
 };
 
 use super::block::{PLACES, placed};
@@ -191,18 +191,39 @@ fn turned_4<S: Simd>(simd: S, mut lines: [f32x4<S>; 4]) -> [f32x4<S>; 4] {
     lines
 }
 
-/// Two by two pixels, row by row.
+/// Blocks that [`inverse_2`] transforms at once.
+pub(super) const SIXTEEN: usize = 16;
+
+/// Two by two pixels for each block, an upper and a lower row of all of them. Coefficients: DC, across, down, both.
 #[inline(always)]
-pub(super) fn inverse_2<S: Simd>(simd: S, coefficients: &[i16; 64], by: &Dequantiser) -> [u8; 4] {
-    let (c, by) = (coefficients, &by.0);
-    let [dc, across, down, both] =
-        [f32::from(c[0]) * by[0], f32::from(c[8]) * by[8], f32::from(c[1]) * by[1], f32::from(c[9]) * by[9]];
-    let rows = f32x4::simd_from(simd, [dc + down, dc + down, dc - down, dc - down]);
-    let columns = f32x4::simd_from(simd, [across + both, -(across + both), across - both, -(across - both)]);
-    let levels = levels_4(simd, rows + columns);
-    let pixels: u8x16<S> = simd.narrow_u16x8(simd.narrow_u32x4(levels, levels) & 0xFF, u16x8::splat(simd, 0));
-    let [a, b, c, d, ..]: [u8; 16] = pixels.into();
-    [a, b, c, d]
+pub(super) fn inverse_2<S: Simd>(simd: S, lowest: &[[i16; SIXTEEN]; 4], by: &Dequantiser) -> [[u8; 2 * SIXTEEN]; 2] {
+    let (dc_0, dc_1) = eight_and_eight(simd, &lowest[0], by.0[PLACES[0] as usize]);
+    let (across_0, across_1) = eight_and_eight(simd, &lowest[1], by.0[PLACES[1] as usize]);
+    let (down_0, down_1) = eight_and_eight(simd, &lowest[2], by.0[PLACES[2] as usize]);
+    let (both_0, both_1) = eight_and_eight(simd, &lowest[3], by.0[PLACES[4] as usize]);
+    let upper = [pairs(simd, dc_0 + down_0, across_0 + both_0), pairs(simd, dc_1 + down_1, across_1 + both_1)];
+    let lower = [pairs(simd, dc_0 - down_0, across_0 - both_0), pairs(simd, dc_1 - down_1, across_1 - both_1)];
+    [row_of_pairs(simd, upper), row_of_pairs(simd, lower)]
+}
+
+/// Dequantised coefficients of sixteen blocks.
+#[inline(always)]
+fn eight_and_eight<S: Simd>(simd: S, values: &[i16; SIXTEEN], by: f32) -> (f32x8<S>, f32x8<S>) {
+    let (first, second) = simd.widen_i16x16(i16x16::from_slice(simd, values));
+    (simd.cvt_f32_i32x8(first) * by, simd.cvt_f32_i32x8(second) * by)
+}
+
+/// Two pixels of each block in its lowest bits.
+#[inline(always)]
+fn pairs<S: Simd>(simd: S, flat: f32x8<S>, across: f32x8<S>) -> u32x8<S> {
+    let (left, right) = (levels_8(simd, flat + across), levels_8(simd, flat - across));
+    (left & 0xFF) | (right << 8)
+}
+
+#[inline(always)]
+fn row_of_pairs<S: Simd>(simd: S, [first, second]: [u32x8<S>; 2]) -> [u8; 2 * SIXTEEN] {
+    let pairs: u8x32<S> = simd.narrow_u32x8(first, second).bitcast();
+    pairs.into()
 }
 
 /// Quantised coefficients of a block, in zigzag order; `pixels` row by row, less 128.
@@ -273,12 +294,18 @@ mod tests {
         })
     }
 
+    /// As one of sixteen blocks, the others of which are turned round in sign.
+    fn lowest<S: Simd>(simd: S, block: &[i16; 64], by: &Dequantiser) -> Vec<u8> {
+        const AT: usize = 11;
+        let sixteen = [0, 1, 2, 4].map(|k| {
+            let value = block[usize::from(PLACES[k])];
+            std::array::from_fn(|at| if at == AT { value } else { value.saturating_neg() })
+        });
+        inverse_2(simd, &sixteen, by).concat().chunks_exact(2).skip(AT).step_by(SIXTEEN).flatten().copied().collect()
+    }
+
     fn at_all_scales<S: Simd>(simd: S, block: &[i16; 64], by: &[Dequantiser; 3]) -> [Vec<u8>; 3] {
-        [
-            inverse_2(simd, block, &by[0]).to_vec(),
-            inverse_4(simd, block, &by[1]).to_vec(),
-            inverse_8(simd, block, &by[2]).to_vec(),
-        ]
+        [lowest(simd, block, &by[0]), inverse_4(simd, block, &by[1]).to_vec(), inverse_8(simd, block, &by[2]).to_vec()]
     }
 
     /// Pixels at 2, 4 and 8 a block, which are the same with whatever vectors this processor has.

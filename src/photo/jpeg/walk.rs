@@ -8,8 +8,9 @@ use super::{
     colour::Plane,
     frame::{Frame, MAX_BLOCKS, MAX_COMPONENTS, Table, Tables},
     huffman::DecodeTable,
+    lowest::{self, LowestRow},
     scan::Scan,
-    transform::{Dequantiser, inverse_2, inverse_4, inverse_8},
+    transform::{Dequantiser, inverse_4, inverse_8},
 };
 use crate::{error::PhotoResult, geometry::Rect, photo::corrupt};
 
@@ -36,6 +37,9 @@ struct Block<'a> {
     ac: &'a DecodeTable,
     column: usize,
     row: usize,
+    /// Its place in the first MCU of a [`LowestRow`], and how far it is from there to the next MCU.
+    first: usize,
+    step: usize,
 }
 
 /// Decodes MCUs to pixels at one scale.
@@ -44,6 +48,16 @@ pub(super) struct Decoder<'a> {
     /// Of each component.
     dequantisers: Vec<Dequantiser>,
     shapes: Vec<(usize, usize)>,
+    /// Blocks of a row of MCUs.
+    blocks_of_row: usize,
+}
+
+/// What decoding works in, kept from one MCU to the next.
+struct Room {
+    /// Zeros between blocks.
+    coefficients: [i16; 64],
+    /// What pictures of two by two pixels a block are made from when a row of MCUs has been read.
+    lowest: LowestRow,
 }
 
 fn decode_of(table: Option<&Table>) -> &DecodeTable {
@@ -52,24 +66,39 @@ fn decode_of(table: Option<&Table>) -> &DecodeTable {
 }
 
 impl<'a> Decoder<'a> {
-    /// `scale` is the side of a decoded block in pixels, 0 to decode none.
-    pub fn new(frame: &Frame, tables: &'a Tables, scale: usize) -> Self {
+    /// `scale` is the side of a decoded block in pixels, 0 to decode none, of `columns` MCUs a row.
+    pub fn new(frame: &Frame, tables: &'a Tables, scale: usize, columns: usize) -> Self {
         let mut blocks = Vec::with_capacity(MAX_BLOCKS);
+        let mut line = 0;
         for (index, component) in frame.components.iter().enumerate() {
             let (dc, ac) =
                 (decode_of(tables.dc[component.dc_table].as_ref()), decode_of(tables.ac[component.ac_table].as_ref()));
             for row in 0..component.down {
-                blocks.extend((0..component.across).map(|column| Block { component: index, dc, ac, column, row }));
+                let step = component.across;
+                let places = (0..step).map(|column| (column, line + column));
+                blocks.extend(places.map(|(column, first)| Block {
+                    component: index,
+                    dc,
+                    ac,
+                    column,
+                    row,
+                    first,
+                    step,
+                }));
+                line += columns * step;
             }
         }
         let dequantisers =
             frame.components.iter().map(|component| Dequantiser::new(&component.quantisation, scale)).collect();
         let shapes = frame.components.iter().map(|component| (component.across, component.down)).collect();
-        Self { blocks, dequantisers, shapes }
+        Self { blocks, dequantisers, shapes, blocks_of_row: line }
     }
 
-    /// Decode the MCU that is next. `x` and `y` count the MCUs of the planes. `coefficients` are room to work in: zeros
-    /// at first, and kept from one MCU to the next.
+    fn room<const SCALE: usize>(&self) -> Room {
+        Room { coefficients: [0; 64], lowest: LowestRow::new(if SCALE == 2 { self.blocks_of_row } else { 0 }) }
+    }
+
+    /// Decode the MCU that is next. `x` and `y` count the MCUs of the planes.
     #[inline(always)]
     fn mcu<const SCALE: usize, S: Simd>(
         &self,
@@ -78,12 +107,18 @@ impl<'a> Decoder<'a> {
         predictors: &mut [i32; MAX_COMPONENTS],
         planes: &mut [Plane],
         (x, y): (usize, usize),
-        coefficients: &mut [i16; 64],
+        room: &mut Room,
     ) -> Result<(), Damage> {
+        let coefficients = &mut room.coefficients;
         for block in &self.blocks {
             let predictor = &mut predictors[block.component];
             if SCALE == 0 {
                 reader.block::<0>(block.dc, block.ac, predictor, coefficients)?;
+                continue;
+            }
+            if SCALE == 2 {
+                let mut lowest = room.lowest.at(block.first + x * block.step);
+                reader.block::<{ lowest::LAST }>(block.dc, block.ac, predictor, &mut lowest)?;
                 continue;
             }
             let by = &self.dequantisers[block.component];
@@ -92,33 +127,38 @@ impl<'a> Decoder<'a> {
             let corner = ((y * down + block.row) * plane.width + x * across + block.column) * SCALE;
             let any = match SCALE {
                 1 => reader.block::<0>(block.dc, block.ac, predictor, coefficients)?,
-                2 => reader.block::<4>(block.dc, block.ac, predictor, coefficients)?,
                 4 => reader.block::<24>(block.dc, block.ac, predictor, coefficients)?,
                 _ => reader.block::<63>(block.dc, block.ac, predictor, coefficients)?,
             };
-            if any {
-                // What was read is set back to zeros; what lies behind is never looked at.
-                match SCALE {
-                    2 => {
-                        plane.put::<2>(corner, &inverse_2(simd, coefficients, by));
-                        for place in [1, 8, 9] {
-                            coefficients[place] = 0;
-                        }
-                    }
-                    4 => {
-                        plane.put::<4>(corner, &inverse_4(simd, coefficients, by));
-                        coefficients[..32].fill(0);
-                    }
-                    _ => {
-                        plane.put::<8>(corner, &inverse_8(simd, coefficients, by));
-                        coefficients.fill(0);
-                    }
-                }
-            } else {
+            if !any {
                 plane.fill::<SCALE>(corner, by.flat(coefficients[0]));
+                continue;
+            }
+            // What was read is set back to zeros; what lies behind is never looked at.
+            if SCALE == 4 {
+                plane.put::<4>(corner, &inverse_4(simd, coefficients, by));
+                coefficients[..32].fill(0);
+            } else {
+                plane.put::<8>(corner, &inverse_8(simd, coefficients, by));
+                coefficients.fill(0);
             }
         }
         Ok(())
+    }
+
+    /// Finish what only a whole row of MCUs is decoded from, the `y`-th of the planes.
+    #[inline(always)]
+    fn end_of_row<const SCALE: usize, S: Simd>(&self, simd: S, planes: &mut [Plane], y: usize, room: &mut Room) {
+        if SCALE != 2 {
+            return;
+        }
+        let mut first = 0;
+        for ((plane, by), &(_, down)) in planes.iter_mut().zip(&self.dequantisers).zip(&self.shapes) {
+            for row in 0..down {
+                room.lowest.transform(simd, first, by, plane, (y * down + row) * SCALE);
+                first += plane.width / SCALE;
+            }
+        }
     }
 }
 
@@ -149,7 +189,7 @@ fn index_all<const SCALE: usize, S: Simd>(
     tables: &Tables,
     planes: &mut [Plane],
 ) -> Result<Index, Damage> {
-    let decoder = Decoder::new(frame, tables, SCALE);
+    let decoder = Decoder::new(frame, tables, SCALE, frame.columns);
     let total = frame.mcus();
     let mut index = Index {
         starts: Vec::with_capacity(total),
@@ -157,7 +197,7 @@ fn index_all<const SCALE: usize, S: Simd>(
         ends: Vec::with_capacity(scan.intervals.len()),
     };
     let (mut x, mut y) = (0, 0);
-    let mut coefficients = [0; 64];
+    let mut room = decoder.room::<SCALE>();
     for (number, interval) in scan.intervals.iter().enumerate() {
         let mut reader = BitReader::at(&scan.bytes, interval.start * 8);
         let mut predictors = [0i32; MAX_COMPONENTS];
@@ -166,12 +206,13 @@ fn index_all<const SCALE: usize, S: Simd>(
             index.starts.push(reader.position() as u32);
             let [a, b, c] = predictors;
             index.predictors.push([a as i16, b as i16, c as i16]);
-            decoder.mcu::<SCALE, S>(simd, &mut reader, &mut predictors, planes, (x, y), &mut coefficients)?;
+            decoder.mcu::<SCALE, S>(simd, &mut reader, &mut predictors, planes, (x, y), &mut room)?;
             if reader.position() > limit {
                 return Err(Damage("less coded data than the header promises"));
             }
             x += 1;
             if x == frame.columns {
+                decoder.end_of_row::<SCALE, S>(simd, planes, y, &mut room);
                 (x, y) = (0, y + 1);
             }
         }
@@ -209,9 +250,9 @@ fn decode_at<const SCALE: usize, S: Simd>(
     tables: &Tables,
     mcus: Rect,
 ) -> Result<Vec<Plane>, Damage> {
-    let decoder = Decoder::new(frame, tables, SCALE);
+    let decoder = Decoder::new(frame, tables, SCALE, mcus.width as usize);
     let mut planes = Plane::all(frame, SCALE, mcus.width as usize, mcus.height as usize);
-    let mut coefficients = [0; 64];
+    let mut room = decoder.room::<SCALE>();
     for y in 0..mcus.height as usize {
         let first = (mcus.y as usize + y) * frame.columns + mcus.x as usize;
         let mut next = first;
@@ -227,11 +268,12 @@ fn decode_at<const SCALE: usize, S: Simd>(
                     &mut predictors,
                     &mut planes,
                     (mcu - first, y),
-                    &mut coefficients,
+                    &mut room,
                 )?;
             }
             next = end;
         }
+        decoder.end_of_row::<SCALE, S>(simd, &mut planes, y, &mut room);
     }
     Ok(planes)
 }
