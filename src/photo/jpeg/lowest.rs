@@ -46,20 +46,37 @@ impl LowestRow {
     pub fn transform<S: Simd>(&mut self, simd: S, first: usize, by: &Dequantiser, plane: &mut Plane, row: usize) {
         let (width, count) = (plane.width, plane.width / 2);
         let (top, bottom) = plane.samples[row * width..(row + 2) * width].split_at_mut(width);
-        let mut at = 0;
-        while at < count {
-            let here = SIXTEEN.min(count - at);
+        for at in (0..count).step_by(SIXTEEN) {
             let mut sixteen = [[0; SIXTEEN]; ZIGZAG.len()];
             for (kind, values) in sixteen.iter_mut().enumerate() {
-                let from = kind * self.blocks + first + at;
-                values[..here].copy_from_slice(&self.values[from..from + here]);
-                self.values[from..from + here].fill(0);
+                let line = kind * self.blocks + first;
+                take(&mut self.values[line + at..line + count], values);
             }
             let [upper, lower] = inverse_2(simd, &sixteen, by);
-            top[2 * at..2 * (at + here)].copy_from_slice(&upper[..2 * here]);
-            bottom[2 * at..2 * (at + here)].copy_from_slice(&lower[..2 * here]);
-            at += here;
+            put(&upper, &mut top[2 * at..]);
+            put(&lower, &mut bottom[2 * at..]);
         }
+    }
+}
+
+/// Move as many values as there are, leaving zeros. All sixteen are moved as one vector, and not by a call.
+#[inline(always)]
+fn take(from: &mut [i16], to: &mut [i16; SIXTEEN]) {
+    if let Some(all) = from.first_chunk_mut() {
+        *to = std::mem::take(all);
+    } else {
+        to[..from.len()].copy_from_slice(from);
+        from.fill(0);
+    }
+}
+
+/// Copy as many pixels as there is room for, in the same way.
+#[inline(always)]
+fn put(from: &[u8; 2 * SIXTEEN], to: &mut [u8]) {
+    if let Some(all) = to.first_chunk_mut() {
+        *all = *from;
+    } else {
+        to.copy_from_slice(&from[..to.len()]);
     }
 }
 
