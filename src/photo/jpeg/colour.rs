@@ -1,8 +1,11 @@
 //! Decoded components, and the picture that they show.
 
-use fearless_simd::{Level, dispatch};
+use fearless_simd::dispatch;
 
-use super::frame::{Colour, Component, Frame};
+use super::{
+    frame::{Colour, Component, Frame},
+    vectors,
+};
 use crate::{
     geometry::{Rect, Size},
     photo::RgbView,
@@ -53,7 +56,7 @@ impl Plane {
 /// The picture of the planes inside `part`, which counts their own pixels. Colour that is coded more coarsely is
 /// interpolated as libjpeg does it, but not with what lies outside the planes.
 pub(super) fn to_rgb(frame: &Frame, planes: &[Plane], part: Rect) -> RgbView {
-    dispatch!(Level::new(), _ => to_rgb_inlined(frame, planes, part))
+    dispatch!(vectors(), _ => to_rgb_inlined(frame, planes, part))
 }
 
 #[inline(always)]

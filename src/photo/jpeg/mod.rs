@@ -16,6 +16,8 @@ mod transform;
 mod walk;
 
 pub(super) use self::pixels::{JpegCoding, encode};
+use fearless_simd::{Level, Simd};
+
 use self::{
     frame::Frame,
     segments::{Segments, walk},
@@ -67,4 +69,13 @@ fn checked_size(segments: &Segments, limits: &Limits) -> PhotoResult<Size> {
         return Err(corrupt(format!("the header promises {blocks} blocks, the file has {available_bits} bits")));
     }
     Ok(size)
+}
+
+/// The vectors that this processor has. Of those with AVX-512, AVX2: nothing here is wider, and it is what tests have run.
+fn vectors() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = Level::new().as_avx2() {
+        return avx2.level();
+    }
+    Level::new()
 }

@@ -6,11 +6,12 @@
 //! All is inlined, as vectors of newer processors are used only in what is inlined where they were asked for. A closure is
 //! not always, nor is what `map` makes of an array.
 
-use fearless_simd::{
-    Level, Simd, dispatch, f32x4, f32x8, i16x8, i16x16, prelude::*, u8x32, u16x8, u16x16, u32x4, u32x8,
-};
+use fearless_simd::{Simd, dispatch, f32x4, f32x8, i16x8, i16x16, prelude::*, u8x32, u16x8, u16x16, u32x4, u32x8};
 
-use super::block::{PLACES, placed};
+use super::{
+    block::{PLACES, placed},
+    vectors,
+};
 
 /// What dequantises and scales coefficients for one transform, in the order of [`PLACES`].
 #[derive(Clone, Debug)]
@@ -78,7 +79,7 @@ fn levels_8<S: Simd>(simd: S, values: f32x8<S>) -> u32x8<S> {
 
 /// Eight by eight pixels, row by row, of a block in zigzag order.
 pub(super) fn inverse(block: &[i16; 64], by: &Dequantiser) -> [u8; 64] {
-    dispatch!(Level::new(), simd => inverse_8(simd, &placed(block), by))
+    dispatch!(vectors(), simd => inverse_8(simd, &placed(block), by))
 }
 
 /// Eight by eight pixels, row by row.
@@ -258,6 +259,7 @@ static BASIS: std::sync::LazyLock<[[f32; 8]; 8]> = std::sync::LazyLock::new(|| {
 
 #[cfg(test)]
 mod tests {
+    use fearless_simd::Level;
     use proptest::prelude::*;
 
     use super::*;

@@ -1,6 +1,6 @@
 //! Walking over the MCUs of a scan (T.81 F.2.2): once over all of them to index them, afterwards over any of them.
 
-use fearless_simd::{Level, Simd, dispatch};
+use fearless_simd::{Simd, dispatch};
 
 use super::{
     bits::BitReader,
@@ -11,6 +11,7 @@ use super::{
     lowest::{self, LowestRow},
     scan::Scan,
     transform::{Dequantiser, inverse_4, inverse_8},
+    vectors,
 };
 use crate::{error::PhotoResult, geometry::Rect, photo::corrupt};
 
@@ -169,7 +170,7 @@ impl<'a> Decoder<'a> {
 /// `corrupt_image` if the data of an interval does not hold its MCUs.
 pub(super) fn walk(scan: &mut Scan, frame: &Frame, tables: &Tables, scale: usize) -> PhotoResult<(Index, Vec<Plane>)> {
     let mut planes = Plane::all(frame, scale, frame.columns, frame.rows);
-    let index = dispatch!(Level::new(), simd => match scale {
+    let index = dispatch!(vectors(), simd => match scale {
         0 => index_all::<0, _>(simd, scan, frame, tables, &mut planes),
         1 => index_all::<1, _>(simd, scan, frame, tables, &mut planes),
         2 => index_all::<2, _>(simd, scan, frame, tables, &mut planes),
@@ -233,7 +234,7 @@ pub(super) fn decode(
     mcus: Rect,
     scale: usize,
 ) -> Result<Vec<Plane>, Damage> {
-    dispatch!(Level::new(), simd => match scale {
+    dispatch!(vectors(), simd => match scale {
         1 => decode_at::<1, _>(simd, scan, index, frame, tables, mcus),
         2 => decode_at::<2, _>(simd, scan, index, frame, tables, mcus),
         4 => decode_at::<4, _>(simd, scan, index, frame, tables, mcus),
