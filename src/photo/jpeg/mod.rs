@@ -16,7 +16,7 @@ mod transform;
 mod walk;
 
 pub(super) use self::pixels::{JpegCoding, encode};
-use fearless_simd::{Level, Simd};
+use fearless_simd::Level;
 
 use self::{
     frame::Frame,
@@ -75,7 +75,7 @@ fn checked_size(segments: &Segments, limits: &Limits) -> PhotoResult<Size> {
 fn vectors() -> Level {
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = Level::new().as_avx2() {
-        return avx2.level();
+        return fearless_simd::Simd::level(avx2);
     }
     Level::new()
 }
