@@ -144,6 +144,11 @@ pub fn redaction_keeps_its_contract(bytes: &[u8]) {
     assert_eq!(anew.upright_size(), size);
     let Some(reopened) = photo.reopen(&encoded) else { return };
     let reopened = reopened.expect("what was encoded is what was painted");
+    for shrink in [2, 4, 8] {
+        let small = Size::new(size.width.div_ceil(shrink), size.height.div_ceil(shrink));
+        let view = reopened.view(size.rect().into(), small, 0).expect("the whole can be seen small");
+        assert_eq!(view.rgb.len() as u64, small.pixels() * 3);
+    }
     for region in &regions {
         let intended = photo.intended(region.rect, &regions).expect("a region can be intended");
         let view = |photo: &dyn Photo| photo.view(region.rect.into(), region.rect.size(), 0).expect("a region can be seen");

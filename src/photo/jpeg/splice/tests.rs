@@ -203,6 +203,9 @@ proptest! {
         let mcus = Rect { x, y, width: right.max(x + 1) - x, height: bottom.max(y + 1) - y };
         let of = |mcus| decode(&photo.scan, &photo.index, &photo.frame, &photo.tables, mcus, scale).unwrap();
         let whole = of(Rect { x: 0, y: 0, width: columns, height: rows });
+        let mut scan = Scan::clone(&photo.scan);
+        let (_, walked) = walk(&mut scan, &photo.frame, &photo.tables, scale).unwrap();
+        prop_assert!(walked.iter().map(|plane| &plane.samples).eq(whole.iter().map(|plane| &plane.samples)));
         for ((part, whole), component) in of(mcus).iter().zip(&whole).zip(&photo.frame.components) {
             let (wide, high) = (component.across * scale, component.down * scale);
             for (row, line) in part.samples.chunks_exact(part.width).enumerate() {
