@@ -63,11 +63,11 @@ impl BitReader<'_> {
             self.consume(found & 0xFF);
             return Ok((found >> 8 & 0xFF, found.cast_signed() >> 16));
         }
-        // Leaves the window as full as a refill does.
-        self.refill();
         if found == VALUE_FOLLOWS {
             return self.long_code(table);
         }
+        // Leaves the window as full as a refill does.
+        self.refill();
         self.consume(found & 0x7F);
         let size = found >> 16;
         let value = extend(self.peek(size), size);
@@ -76,17 +76,13 @@ impl BitReader<'_> {
         Ok((found >> 8 & 0xFF, value))
     }
 
-    /// The same, for codes of more bits than one look has.
+    /// The same, for codes of more bits than one look has. Leaves the window as full as a refill does.
     #[cold]
     #[inline(never)]
     fn long_code(&mut self, table: &DecodeTable) -> Result<(u32, i32), Damage> {
-        let (symbol, length) = table.symbol(self.peek(16)).ok_or(Damage("a code that is in no table"))?;
-        let (run, size) = parts(symbol, table.class()).ok_or(Damage("a symbol that sequential files do not have"))?;
-        self.consume(length);
-        let value = if size > 0 { extend(self.peek(size), size) } else { 0 };
-        self.consume(size);
+        let symbol = self.symbol(table)?;
         self.refill();
-        Ok((run, value))
+        Ok((symbol.run, symbol.value()))
     }
 
     /// Read a block. Its coefficients up to the `LAST` of the zigzag that are not zeros are set; some behind may be, as well.

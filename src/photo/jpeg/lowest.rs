@@ -5,19 +5,17 @@ use fearless_simd::Simd;
 use super::{
     block::Coefficients,
     colour::Plane,
-    transform::{Dequantiser, SIXTEEN, inverse_2},
+    transform::{Dequantiser, LOWEST, SIXTEEN, inverse_2},
 };
 
-/// Where they are in the zigzag: DC, across, down, both.
-const ZIGZAG: [usize; 4] = [0, 1, 2, 4];
 /// The zigzag up to the last of them.
-pub(super) const LAST: usize = 4;
+pub(super) const LAST: usize = LOWEST[LOWEST.len() - 1];
 
 /// By the place in the zigzag: which of the four it is. All others are put behind them, where nobody looks.
 const KINDS: [usize; 64] = {
-    let (mut kinds, mut kind) = ([ZIGZAG.len(); 64], 0);
-    while kind < ZIGZAG.len() {
-        kinds[ZIGZAG[kind]] = kind;
+    let (mut kinds, mut kind) = ([LOWEST.len(); 64], 0);
+    while kind < LOWEST.len() {
+        kinds[LOWEST[kind]] = kind;
         kind += 1;
     }
     kinds
@@ -32,7 +30,7 @@ pub(super) struct LowestRow {
 
 impl LowestRow {
     pub fn new(blocks: usize) -> Self {
-        Self { values: vec![0; (ZIGZAG.len() + 1) * blocks], blocks }
+        Self { values: vec![0; (LOWEST.len() + 1) * blocks], blocks }
     }
 
     /// Where the coefficients of a block go.
@@ -47,7 +45,7 @@ impl LowestRow {
         let (width, count) = (plane.width, plane.width / 2);
         let (top, bottom) = plane.samples[row * width..(row + 2) * width].split_at_mut(width);
         for at in (0..count).step_by(SIXTEEN) {
-            let mut sixteen = [[0; SIXTEEN]; ZIGZAG.len()];
+            let mut sixteen = [[0; SIXTEEN]; LOWEST.len()];
             for (kind, values) in sixteen.iter_mut().enumerate() {
                 let line = kind * self.blocks + first;
                 take(&mut self.values[line + at..line + count], values);

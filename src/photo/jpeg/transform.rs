@@ -195,22 +195,31 @@ fn turned_4<S: Simd>(simd: S, mut lines: [f32x4<S>; 4]) -> [f32x4<S>; 4] {
 /// Blocks that [`inverse_2`] transforms at once.
 pub(super) const SIXTEEN: usize = 16;
 
-/// Two by two pixels for each block, an upper and a lower row of all of them. Coefficients: DC, across, down, both.
+/// Where the two by two lowest coefficients are in the zigzag: DC, across, down, both.
+pub(super) const LOWEST: [usize; 4] = [0, 1, 2, 4];
+
+/// Two by two pixels for each block, an upper and a lower row of all of them. Coefficients are those of [`LOWEST`].
 #[inline(always)]
 pub(super) fn inverse_2<S: Simd>(simd: S, lowest: &[[i16; SIXTEEN]; 4], by: &Dequantiser) -> [[u8; 2 * SIXTEEN]; 2] {
-    let (dc_0, dc_1) = eight_and_eight(simd, &lowest[0], by.0[PLACES[0] as usize]);
-    let (across_0, across_1) = eight_and_eight(simd, &lowest[1], by.0[PLACES[1] as usize]);
-    let (down_0, down_1) = eight_and_eight(simd, &lowest[2], by.0[PLACES[2] as usize]);
-    let (both_0, both_1) = eight_and_eight(simd, &lowest[3], by.0[PLACES[4] as usize]);
+    let (dc_0, dc_1) = eight_and_eight(simd, lowest, by, 0);
+    let (across_0, across_1) = eight_and_eight(simd, lowest, by, 1);
+    let (down_0, down_1) = eight_and_eight(simd, lowest, by, 2);
+    let (both_0, both_1) = eight_and_eight(simd, lowest, by, 3);
     let upper = [pairs(simd, dc_0 + down_0, across_0 + both_0), pairs(simd, dc_1 + down_1, across_1 + both_1)];
     let lower = [pairs(simd, dc_0 - down_0, across_0 - both_0), pairs(simd, dc_1 - down_1, across_1 - both_1)];
     [row_of_pairs(simd, upper), row_of_pairs(simd, lower)]
 }
 
-/// Dequantised coefficients of sixteen blocks.
+/// One of the coefficients of sixteen blocks, dequantised.
 #[inline(always)]
-fn eight_and_eight<S: Simd>(simd: S, values: &[i16; SIXTEEN], by: f32) -> (f32x8<S>, f32x8<S>) {
-    let (first, second) = simd.widen_i16x16(i16x16::from_slice(simd, values));
+fn eight_and_eight<S: Simd>(
+    simd: S,
+    lowest: &[[i16; SIXTEEN]; 4],
+    by: &Dequantiser,
+    kind: usize,
+) -> (f32x8<S>, f32x8<S>) {
+    let (first, second) = simd.widen_i16x16(i16x16::from_slice(simd, &lowest[kind]));
+    let by = by.0[usize::from(PLACES[LOWEST[kind]])];
     (simd.cvt_f32_i32x8(first) * by, simd.cvt_f32_i32x8(second) * by)
 }
 
@@ -299,7 +308,7 @@ mod tests {
     /// As one of sixteen blocks, the others of which are turned round in sign.
     fn lowest<S: Simd>(simd: S, block: &[i16; 64], by: &Dequantiser) -> Vec<u8> {
         const AT: usize = 11;
-        let sixteen = [0, 1, 2, 4].map(|k| {
+        let sixteen = LOWEST.map(|k| {
             let value = block[usize::from(PLACES[k])];
             std::array::from_fn(|at| if at == AT { value } else { value.saturating_neg() })
         });
